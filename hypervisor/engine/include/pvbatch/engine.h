@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: host engine - what a VMM or KVM calls, and what it must provide.
+ *
+ *   decode (copy once) -> validate -> apply -> flush -> complete
+ *
+ * Embed a struct pvb_vm in the VM and a struct pvb_vcpu in each vCPU, fill in the
+ * backend, and hand every doorbell to pvb_engine_call(). The engine allocates
+ * nothing, uses no libc, and takes no locks: a struct pvb_vcpu belongs to the thread
+ * that runs the vCPU; struct pvb_vm is written only by negotiation.
+ */
+#ifndef PVBATCH_ENGINE_H
+#define PVBATCH_ENGINE_H
+
+#include <pvbatch/pte.h>
+
+/* A flush, decoded and checked. */
+struct pvb_flush_req {
+	enum pvb_flush type; /* RANGE or ALL */
+	bool local; /* the calling vCPU only */
+	pvb_gva_t va; /* RANGE: page-aligned */
+	uint32_t pages; /* RANGE: >= 1 */
+};
+
+/* A run of entries of one table that has just been changed (or named by CHANGED). */
+struct pvb_changed_run {
+	pvb_gpa_t table; /* page-aligned gpa of the page table */
+	uint32_t first; /* index of the first PTE, 0..511 */
+	uint32_t nr; /* PTEs, 1..512 - first */
+	uint64_t *ptes; /* the mapped table, as map_table returned it */
+	bool hint; /* old and new are the guest's templates: do not trust */
+	uint64_t old;
+	uint64_t new;
+};
+
+/*
+ * struct pvb_backend - what the engine needs from its surroundings. All callbacks
+ * run on the vCPU's thread inside pvb_engine_call(). @ctx is pvb_vcpu::ctx.
+ */
+struct pvb_backend {
+	/* Copy @bytes between host and guest memory. 0 or -PVB_EFAULT. */
+	int (*read_guest)(void *ctx, pvb_gpa_t gpa, void *dst, uint32_t bytes);
+	int (*write_guest)(void *ctx, pvb_gpa_t gpa, const void *src, uint32_t bytes);
+	/*
+	 * Map the page table at @table (page-aligned, untrusted) for atomic access.
+	 * On success *ptes are its 512 entries until unmap_table, and PVB_ST_OK; else
+	 * PVB_ST_BAD_GPA, PVB_ST_DENIED or PVB_ST_RETRY. The engine maps one table at
+	 * a time and keeps it over consecutive entries of the same table.
+	 */
+	enum pvb_status (*map_table)(void *ctx, pvb_gpa_t table, uint64_t **ptes);
+	void (*unmap_table)(void *ctx, pvb_gpa_t table, uint64_t *ptes);
+	/* Entries changed: bring shadow translations up to date. May be NULL. */
+	void (*changed)(void *ctx, const struct pvb_changed_run *run);
+	/* No CPU concerned uses an old translation when this returns (law 4). */
+	void (*flush)(void *ctx, const struct pvb_flush_req *req);
+	/* End this call early with PVB_SUBMIT_PARTIAL? May be NULL. */
+	bool (*should_yield)(void *ctx);
+};
+
+struct pvb_vm {
+	const struct pvb_backend *backend;
+	uint64_t offered; /* PVB_F_*: what this host grants at most; 0: nothing to win here */
+	unsigned int phys_bits; /* width of a guest-physical address, 12..52 */
+	uint32_t max_bytes; /* largest registered buffer, PVB_BUFFER_MIN..MAX */
+	uint32_t max_work; /* PTEs per call, >= 512 */
+	/* Negotiated: */
+	uint32_t version; /* 0: not yet */
+	uint64_t features;
+};
+
+#define PVB_CHUNK 32 /* entries copied and validated at a time */
+
+struct pvb_vcpu {
+	struct pvb_vm *vm;
+	void *ctx; /* handed to the backend */
+	pvb_gpa_t buffer;
+	uint32_t bytes; /* 0: not registered */
+	bool busy; /* inside a call */
+	struct pvb_host_stats
+		stats; /* this vCPU's part; read by other threads with relaxed loads */
+	struct pvb_entry chunk[PVB_CHUNK]; /* the one copy of guest data */
+};
+
+/* pvb_engine_vm_init() - check and set the offer. 0 or -PVB_EINVAL. */
+int pvb_engine_vm_init(struct pvb_vm *vm, const struct pvb_backend *backend, uint64_t offered,
+		       unsigned int phys_bits);
+void pvb_engine_vcpu_init(struct pvb_vcpu *vcpu, struct pvb_vm *vm, void *ctx);
+/* Forget the negotiation and all it allowed, as after a reset or a migration. */
+void pvb_engine_vm_reset(struct pvb_vm *vm);
+void pvb_engine_vcpu_reset(struct pvb_vcpu *vcpu);
+
+/*
+ * pvb_engine_call() - one doorbell.
+ * @call: number relative to PVB_HC_BASE, untrusted; @a0, @a1: arguments, untrusted;
+ * @cpl: the caller's privilege level.
+ * Returns the result for the guest's register: >= 0, or -PVB_E*.
+ */
+int64_t pvb_engine_call(struct pvb_vcpu *vcpu, uint64_t call, uint64_t a0, uint64_t a1,
+			unsigned int cpl);
+
+/* pvb_stats_add() - add one vCPU's counters to a sum. */
+void pvb_stats_add(struct pvb_host_stats *sum, const struct pvb_host_stats *part);
+
+#endif /* PVBATCH_ENGINE_H */
