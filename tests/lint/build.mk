@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make lint: formatting, static analysis, layering rules.
+
+C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+# Kernel files follow the kernel's headers, which are not here to be analysed against.
+C_USER = $(filter-out guest/linux/% hypervisor/kvm/%,$(C_FILES))
+C_ANALYSED = $(filter %.c,$(C_USER))
+SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!.*(bash|/sh)' 2>/dev/null)
+
+.PHONY: lint-format lint-layers lint-shell lint-cppcheck lint-sparse lint-clang
+
+lint: deps-lint deps-build deps-test
+	@$(MAKE) --no-print-directory -k -j$$(nproc) lint-format lint-layers lint-shell \
+		lint-cppcheck lint-sparse lint-clang
+	@echo "lint: clean"
+
+lint-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+lint-layers:
+	@docs/gen-abi --check
+	@tests/lint/layers
+
+lint-shell:
+	@shellcheck -x $(SHELL_FILES)
+
+lint-cppcheck:
+	@mkdir -p $(B)/lint/cppcheck
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ \
+		--cppcheck-build-dir=$(B)/lint/cppcheck $(INCLUDES) $(C_ANALYSED)
+
+# sparse knows address spaces and bitwise types: guest addresses are no host pointers.
+lint-sparse:
+	@fail=0; for f in $(filter protocol/% guest/core/% guest/mm/% hypervisor/engine/%,$(C_ANALYSED)); do \
+		sparse -std=gnu11 -Wbitwise -Wno-decl -Wsparse-error $(INCLUDES) $$f || fail=1; \
+	done; exit $$fail
+
+# clang's warnings and clang-tidy's analyser, next to gcc's in the build itself.
+lint-clang:
+	@printf '%s\n' $(C_ANALYSED) | xargs -P$$(nproc) -n4 clang-tidy --quiet \
+		--warnings-as-errors='*' \
+		--checks='-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-bugprone-assignment-in-if-condition,-bugprone-branch-clone' \
+		2>$(B)/lint/clang-tidy.log -- -xc $(CFLAGS_host)
