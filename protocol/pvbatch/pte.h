@@ -36,6 +36,16 @@ static inline bool pvb_pte_present(uint64_t pte)
 	return pte & PVB_PTE_P;
 }
 
+static inline bool pvb_pte_young(uint64_t pte)
+{
+	return pte & PVB_PTE_A;
+}
+
+static inline bool pvb_pte_dirty(uint64_t pte)
+{
+	return pte & PVB_PTE_D;
+}
+
 static inline uint64_t pvb_pte_pfn(uint64_t pte)
 {
 	return (pte & PVB_PTE_PFN_MASK) >> PVB_PAGE_SHIFT;
