@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Testbed: the scripts need no building; their self-test needs a program that uses KVM.
+
+TESTBED_PROBE := $(B)/tests/kvm-probe
+
+$(TESTBED_PROBE): $(call objs,host,tests/testbed/kvm-probe.c)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ -o $@
+
+$(B)/tests/testbed: tests/testbed/selftest $(TESTBED_PROBE)
+	@printf '#!/bin/sh\nexec tests/testbed/selftest %s\n' $(TESTBED_PROBE) >$@
+	@chmod +x $@
+
+SLOW_TESTS += $(B)/tests/testbed
