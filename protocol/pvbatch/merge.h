@@ -4,7 +4,8 @@
  *
  * The guest (guest-apply mode), the host (host-apply mode) and nothing else call
  * these; the oracle in tests/model states the law a second time, differently, to
- * check them. All are pure. docs/ad-law.md has the proof.
+ * check them. All are pure. Where a format keeps A and D is its own affair (pte.h); with
+ * x86-64 a commit comes to new | (cur & ~old & (A | D)). docs/ad-law.md has the proof.
  */
 #ifndef PVBATCH_MERGE_H
 #define PVBATCH_MERGE_H
@@ -17,7 +18,7 @@
  */
 static inline uint64_t pvb_merge_carried(uint64_t old, uint64_t cur)
 {
-	return cur & ~old & PVB_PTE_AD;
+	return pvb_pte_carried(old, cur);
 }
 
 /*
@@ -26,7 +27,7 @@ static inline uint64_t pvb_merge_carried(uint64_t old, uint64_t cur)
  */
 static inline bool pvb_merge_conflict(uint64_t old, uint64_t cur, uint64_t soft)
 {
-	return (cur ^ old) & ~(PVB_PTE_AD | soft);
+	return (cur ^ old) & ~(pvb_pte_hw_mask(old) | soft);
 }
 
 /*
@@ -37,7 +38,7 @@ static inline bool pvb_merge_conflict(uint64_t old, uint64_t cur, uint64_t soft)
  */
 static inline uint64_t pvb_merge_commit(uint64_t old, uint64_t new, uint64_t cur, uint64_t soft)
 {
-	uint64_t merged = new | pvb_merge_carried(old, cur);
+	uint64_t merged = pvb_pte_carry(new, pvb_merge_carried(old, cur));
 
 	return (merged & ~soft) | (cur & soft);
 }
