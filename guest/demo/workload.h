@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: demo guest - the workloads that the command line chooses from. Those that return
+ * return an exit code.
+ */
+#ifndef DEMO_WORKLOAD_H
+#define DEMO_WORKLOAD_H
+
+#include <pvbatch/types.h>
+
+/* What workloads need to know of the machine. */
+struct machine {
+	uint32_t tsc_khz; /* 0: unknown, and so are times */
+};
+
+extern struct machine machine;
+
+unsigned int workload_hello(void);
+void workload_halt(void) __attribute__((noreturn));
+void workload_triple(void) __attribute__((noreturn));
+/* workload_fault() - provoke the exception that options.fault names; ends in its dump. */
+void workload_fault(void) __attribute__((noreturn));
+
+#endif /* DEMO_WORKLOAD_H */
