@@ -7,7 +7,7 @@
  * Embed a struct pvb_vm in the VM and a struct pvb_vcpu in each vCPU, fill in the
  * backend, and hand every doorbell to pvb_engine_call(). The engine allocates
  * nothing, uses no libc, and takes no locks: a struct pvb_vcpu belongs to the thread
- * that runs the vCPU; struct pvb_vm is written only by negotiation.
+ * that runs the vCPU; struct pvb_vm is written only by negotiation and registration.
  */
 #ifndef PVBATCH_ENGINE_H
 #define PVBATCH_ENGINE_H
@@ -55,6 +55,11 @@ struct pvb_backend {
 	void (*flush)(void *ctx, const struct pvb_flush_req *req);
 	/* End this call early with PVB_SUBMIT_PARTIAL? May be NULL. */
 	bool (*should_yield)(void *ctx);
+	/*
+	 * Add the counters of all vCPUs of the VM to the zeroed *sum, pvb_stats_add() for
+	 * each. May be NULL: then PVB_F_STATS is not granted.
+	 */
+	void (*stats)(void *ctx, struct pvb_host_stats *sum);
 };
 
 struct pvb_vm {
@@ -63,31 +68,47 @@ struct pvb_vm {
 	unsigned int phys_bits; /* width of a guest-physical address, 12..52 */
 	uint32_t max_bytes; /* largest registered buffer, PVB_BUFFER_MIN..MAX */
 	uint32_t max_work; /* PTEs per call, >= 512 */
-	/* Negotiated: */
-	uint32_t version; /* 0: not yet */
-	uint64_t features;
+	/* Written by calls of any vCPU, always atomically: */
+	uint32_t version; /* negotiated; 0: not yet */
+	uint64_t features; /* negotiated: granted PVB_F_* */
+	uint32_t registered; /* vCPUs with a buffer */
 };
+
+/* Longer range flushes become PVB_FLUSH_ALL, so that a backend may loop over the pages (law 7). */
+#define PVB_FLUSH_RANGE_MAX 16384U
 
 #define PVB_CHUNK 32 /* entries copied and validated at a time */
 
 struct pvb_vcpu {
 	struct pvb_vm *vm;
 	void *ctx; /* handed to the backend */
-	pvb_gpa_t buffer;
-	uint32_t bytes; /* 0: not registered */
+	pvb_gpa_t buffer; /* written by the vCPU's thread, atomically */
+	uint32_t bytes; /* 0: not registered; likewise */
 	bool busy; /* inside a call */
 	struct pvb_host_stats
 		stats; /* this vCPU's part; read by other threads with relaxed loads */
 	struct pvb_entry chunk[PVB_CHUNK]; /* the one copy of guest data */
 };
 
-/* pvb_engine_vm_init() - check and set the offer. 0 or -PVB_EINVAL. */
+/*
+ * pvb_engine_vm_init() - check and set the offer. 0 or -PVB_EINVAL.
+ *
+ * Sets max_bytes and max_work to defaults, which the caller may change before the
+ * first call. @backend and what it points to must outlive @vm.
+ */
 int pvb_engine_vm_init(struct pvb_vm *vm, const struct pvb_backend *backend, uint64_t offered,
 		       unsigned int phys_bits);
 void pvb_engine_vcpu_init(struct pvb_vcpu *vcpu, struct pvb_vm *vm, void *ctx);
 /* Forget the negotiation and all it allowed, as after a reset or a migration. */
 void pvb_engine_vm_reset(struct pvb_vm *vm);
 void pvb_engine_vcpu_reset(struct pvb_vcpu *vcpu);
+
+/*
+ * pvb_engine_owns_page() - does @page (page-aligned) belong to @vcpu's registered
+ * buffer? For map_table callbacks, which answer PVB_ST_DENIED to the buffer of any
+ * vCPU of the VM. Callable from any thread.
+ */
+bool pvb_engine_owns_page(const struct pvb_vcpu *vcpu, pvb_gpa_t page);
 
 /*
  * pvb_engine_call() - one doorbell.

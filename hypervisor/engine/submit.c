@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage: host engine - one PVB_CALL_SUBMIT, through all stages.
+ *
+ * Before: call.c. The batch is taken in chunks of entries, an entry in pieces of PTEs;
+ * after each piece the call may end early (law 7) with PVB_SUBMIT_PARTIAL and the
+ * point to go on from (law 5). The point goes to the guest and comes back from it: it
+ * is checked like everything else, and forging it only repeats or leaves out the
+ * guest's own work.
+ */
+#include "stages.h"
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* charge() - @nr units of work are done. */
+static void charge(struct pvb_work *work, uint32_t nr)
+{
+	work->budget -= min32(nr, work->budget);
+	work->unpolled += nr;
+}
+
+/*
+ * exhausted() - is this the place to end the call early? Never before one piece of
+ * work is done, so that each call makes progress (law 5).
+ */
+static bool exhausted(struct pvb_work *work)
+{
+	if (unlikely(!work->budget))
+		return true;
+	if (likely(work->unpolled < PVB_PIECE))
+		return false;
+	work->unpolled = 0;
+	return work->backend->should_yield && work->backend->should_yield(work->vcpu->ctx);
+}
+
+/* piece_end() - where the piece that starts at PTE @at of @entry ends. */
+static uint32_t piece_end(const struct pvb_work *work, const struct pvb_entry *entry, uint32_t at)
+{
+	uint32_t end = entry->nr;
+
+	if (entry->op != PVB_OP_CHANGED)
+		end = min32(end, (at / PVB_PIECE + 1) * PVB_PIECE);
+	return at + min32(end - at, work->budget);
+}
+
+/*
+ * apply_entry() - apply the PTEs of @entry from *@at on, piece by piece.
+ * Returns PVB_ST_PENDING when the call is to end within the entry.
+ */
+static enum pvb_status apply_entry(struct pvb_work *work, const struct pvb_entry *entry,
+				   uint32_t *at)
+{
+	enum pvb_status status = PVB_ST_OK;
+	uint32_t from = *at;
+
+	while (status == PVB_ST_OK && *at < entry->nr) {
+		if (*at != from && exhausted(work))
+			return PVB_ST_PENDING;
+		from = *at;
+		status = pvb_apply(work, entry, at, piece_end(work, entry, from));
+		if (entry->flags & PVB_ENT_RESULT)
+			pvb_result_add(work, entry, from);
+		if (*at != from) {
+			charge(work, *at - from);
+			work->hdr.applied += *at - from;
+			pvb_table_changed(work, entry, from, *at - from);
+		}
+	}
+	return status;
+}
+
+/*
+ * run_entry() - validate and apply one entry from PTE *@at on.
+ * @fault: set when guest memory that was there has gone.
+ * Returns its status; PVB_ST_PENDING when the call is to end within it.
+ */
+static enum pvb_status run_entry(struct pvb_work *work, const struct pvb_entry *entry, uint32_t *at,
+				 bool *fault)
+{
+	enum pvb_status status = pvb_validate_entry(work, entry);
+
+	if (unlikely(status != PVB_ST_OK))
+		return status;
+	status = pvb_table_use(work, pvb_gpa(entry->pte_gpa & ~(PVB_PAGE_SIZE - 1)));
+	if (unlikely(status != PVB_ST_OK))
+		return status;
+	if (!(entry->flags & PVB_ENT_RESULT))
+		return apply_entry(work, entry, at);
+
+	if (!pvb_result_open(work, entry, *at))
+		return PVB_ST_BAD_RESULT;
+	status = apply_entry(work, entry, at);
+	if (pvb_result_close(work, entry))
+		*fault = true;
+	return status;
+}
+
+/*
+ * run_chunk() - process the @nr entries of the chunk, the first from PTE *@at on.
+ * Returns how many are answered; if fewer than @nr, *@at says how far the next one got.
+ */
+static uint32_t run_chunk(struct pvb_work *work, uint32_t nr, uint32_t *at, bool *fault)
+{
+	struct pvb_entry *chunk = work->vcpu->chunk;
+	uint32_t i;
+
+	for (i = 0; i < nr && !*fault; i++) {
+		enum pvb_status status;
+		uint32_t budget;
+
+		if (i && unlikely(exhausted(work)))
+			break;
+		budget = work->budget;
+		status = run_entry(work, &chunk[i], at, fault);
+		if (unlikely(status == PVB_ST_PENDING))
+			break;
+		if (unlikely(work->budget == budget))
+			charge(work, 1); /* a refused entry is work, too */
+		pvb_answer_entry(work, &chunk[i], status, *at);
+		*at = 0;
+	}
+	return i;
+}
+
+/* run_batch() - all entries from the header's start on. Returns the call's result. */
+static int64_t run_batch(struct pvb_work *work)
+{
+	struct pvb_batch_hdr *hdr = &work->hdr;
+	uint32_t at = hdr->skip;
+	bool first = true, fault = false;
+
+	while (hdr->done < hdr->nr) {
+		uint32_t nr = min32(hdr->nr - hdr->done, PVB_CHUNK);
+		uint32_t answered;
+
+		if (!first && exhausted(work))
+			return PVB_SUBMIT_PARTIAL;
+		if (pvb_decode_chunk(work, hdr->done, nr))
+			return first ? -PVB_EFAULT : PVB_SUBMIT_PARTIAL;
+		if (first && pvb_validate_skip(work, &work->vcpu->chunk[0]))
+			return -PVB_E2BIG;
+		first = false;
+		answered = run_chunk(work, nr, &at, &fault);
+		if (pvb_complete_chunk(work, hdr->done, answered) || fault)
+			return -PVB_EFAULT;
+		work->entries += answered;
+		hdr->done += answered;
+		hdr->done_ptes = at;
+		if (answered < nr)
+			return PVB_SUBMIT_PARTIAL;
+	}
+	return PVB_SUBMIT_DONE;
+}
+
+/*
+ * pvb_submit() - process the batch in the calling vCPU's registered buffer.
+ * Returns PVB_SUBMIT_DONE, PVB_SUBMIT_PARTIAL or -PVB_E*, as abi.h says.
+ */
+int64_t pvb_submit(struct pvb_vcpu *vcpu)
+{
+	struct pvb_work work = {
+		.vcpu = vcpu,
+		.backend = vcpu->vm->backend,
+		.features = pvb_load(&vcpu->vm->features),
+		.buffer = vcpu->buffer,
+		.bytes = vcpu->bytes,
+		.budget = vcpu->vm->max_work,
+	};
+	int64_t result;
+
+	if (!work.bytes) {
+		pvb_account(&work, -PVB_ENXIO);
+		return -PVB_ENXIO;
+	}
+	result = pvb_decode_header(&work);
+	if (!result)
+		result = pvb_validate_header(&work);
+	work.hdr.done = work.hdr.start;
+	work.hdr.done_ptes = work.hdr.skip;
+	if (!result)
+		result = run_batch(&work);
+	pvb_table_drop(&work);
+	if (result == PVB_SUBMIT_DONE)
+		pvb_flush(&work);
+	return pvb_complete(&work, result);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage: host, in-process backend - the hardware: page walks, A and D, and a TLB.
+ *
+ * As real hardware (Intel SDM volume 3, 4.8 and 4.10; AMD APM volume 2, 5.4.2 and 5.5):
+ * a bit is set with a locked read-modify-write of the entry as it stands at that
+ * moment; only present (and for D, writable) entries get one; a cached translation is
+ * used without looking at the entry again, until it is flushed, except that the first
+ * write through one that was cached clean walks again to set D.
+ */
+#include <assert.h>
+
+#include "inproc.h"
+
+#define LEVELS 4
+#define INDEX_BITS 9
+
+static uint64_t *table_slot(const struct pvb_inproc *host, uint64_t table, uint64_t va, int level)
+{
+	unsigned int shift = PVB_PAGE_SHIFT + INDEX_BITS * (unsigned int)(level - 1);
+	uint64_t index = va >> shift & (PVB_PTES_PER_TABLE - 1);
+
+	return pvb_inproc_ptr(host, pvb_gpa(table + index * sizeof(uint64_t)), sizeof(uint64_t),
+			      false);
+}
+
+uint64_t *pvb_inproc_pte(struct pvb_inproc *host, pvb_gpa_t root, uint64_t va)
+{
+	uint64_t table = pvb_gpa_raw(root);
+	int level;
+
+	for (level = LEVELS; level > 1; level--) {
+		uint64_t *slot = table_slot(host, table, va, level);
+		uint64_t pte;
+
+		assert(slot);
+		pte = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+		if (!pvb_pte_present(pte)) {
+			pte = pvb_gpa_raw(pvb_inproc_alloc(host, 1)) | PVB_PTE_P | PVB_PTE_W |
+			      PVB_PTE_U;
+			__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
+		}
+		table = pte & PVB_PTE_PFN_MASK;
+	}
+	return table_slot(host, table, va, 1);
+}
+
+/* mark() - set @bits in the entry at @slot as hardware does; *@pte is what it is then. */
+static enum pvb_inproc_fault mark(uint64_t *slot, uint64_t bits, uint64_t *pte)
+{
+	uint64_t cur = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+	do {
+		if (!pvb_pte_present(cur))
+			return PVB_INPROC_NOT_PRESENT;
+		if (bits & PVB_PTE_D && !(cur & PVB_PTE_W))
+			return PVB_INPROC_PROTECTION;
+		*pte = cur | bits;
+		if (*pte == cur)
+			return PVB_INPROC_OK;
+	} while (!__atomic_compare_exchange_n(slot, &cur, *pte, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_ACQUIRE));
+	return PVB_INPROC_OK;
+}
+
+/* walk() - from CR3 to the leaf, setting A and, for a write, D; fills in @tlb. */
+static enum pvb_inproc_fault walk(struct pvb_inproc_vcpu *vcpu, uint64_t va, bool write,
+				  struct pvb_inproc_tlb *tlb)
+{
+	uint64_t table = pvb_gpa_raw(vcpu->root), pte = 0;
+	bool writable = true;
+	int level;
+
+	vcpu->walks++;
+	tlb->valid = false;
+	for (level = LEVELS; level >= 1; level--) {
+		uint64_t *slot = table_slot(vcpu->host, table, va, level);
+		enum pvb_inproc_fault fault;
+
+		if (!slot)
+			return PVB_INPROC_NO_MEMORY;
+		if (write && level == 1 && !writable)
+			return PVB_INPROC_PROTECTION;
+		fault = mark(slot, PVB_PTE_A | (write && level == 1 ? PVB_PTE_D : 0), &pte);
+		if (fault)
+			return fault;
+		writable &= !!(pte & PVB_PTE_W);
+		table = pte & PVB_PTE_PFN_MASK;
+	}
+	*tlb = (struct pvb_inproc_tlb){
+		.valid = true,
+		.writable = writable,
+		.dirty = pte & PVB_PTE_D,
+		.vpn = va >> PVB_PAGE_SHIFT,
+		.pfn = pvb_pte_pfn(pte),
+	};
+	return PVB_INPROC_OK;
+}
+
+enum pvb_inproc_fault pvb_inproc_access(struct pvb_inproc_vcpu *vcpu, uint64_t va, bool write,
+					uint64_t *value)
+{
+	uint64_t vpn = va >> PVB_PAGE_SHIFT;
+	struct pvb_inproc_tlb *tlb = &vcpu->tlb[vpn % PVB_INPROC_TLB];
+	enum pvb_inproc_fault fault = PVB_INPROC_OK;
+	uint64_t *word;
+
+	pthread_mutex_lock(&vcpu->lock);
+	if (!tlb->valid || tlb->vpn != vpn || (write && !(tlb->writable && tlb->dirty)))
+		fault = walk(vcpu, va, write, tlb);
+	if (!fault) {
+		pvb_gpa_t gpa = pvb_gpa(tlb->pfn << PVB_PAGE_SHIFT | (va & 0xff8));
+
+		word = pvb_inproc_ptr(vcpu->host, gpa, sizeof(*word), write);
+		if (!word)
+			fault = PVB_INPROC_NO_MEMORY;
+		else if (write)
+			__atomic_store_n(word, *value, __ATOMIC_RELEASE);
+		else
+			*value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	}
+	pthread_mutex_unlock(&vcpu->lock);
+	return fault;
+}
+
+void pvb_inproc_flush_vcpu(struct pvb_inproc_vcpu *vcpu, const struct pvb_flush_req *req)
+{
+	uint64_t first = pvb_gva_raw(req->va) >> PVB_PAGE_SHIFT;
+	unsigned int i;
+
+	pthread_mutex_lock(&vcpu->lock);
+	for (i = 0; i < PVB_INPROC_TLB; i++) {
+		if (req->type == PVB_FLUSH_ALL || vcpu->tlb[i].vpn - first < req->pages)
+			vcpu->tlb[i].valid = false;
+	}
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+void pvb_inproc_set_root(struct pvb_inproc_vcpu *vcpu, pvb_gpa_t root)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->root = root;
+	for (i = 0; i < PVB_INPROC_TLB; i++)
+		vcpu->tlb[i].valid = false;
+	pthread_mutex_unlock(&vcpu->lock);
+}

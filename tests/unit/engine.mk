@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The engine's unit tests: one program a stage, with address and undefined sanitizers.
+
+ENGINE_UNIT := engine_apply
+ENGINE_RIG := tests/unit/engine_rig.c $(ENGINE_SRCS) $(INPROC_SRCS)
+
+define engine_unit_rule
+$(B)/tests/$(1): $(call objs,asan,tests/unit/$(1).c $(ENGINE_RIG))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS_asan) $$^ -lcmocka -lpthread -o $$@
+endef
+$(foreach t,$(ENGINE_UNIT),$(eval $(call engine_unit_rule,$(t))))
+
+CHECK_TESTS += $(ENGINE_UNIT:%=$(B)/tests/%)
