@@ -77,8 +77,8 @@ static __always_inline enum pvb_status run(uint64_t *ptes, const struct pvb_entr
 				goto out;
 		} while (!exchange(&ptes[i], &cur, val));
 
-		young |= (cur & PVB_PTE_A ? 1ULL : 0) << (i % PVB_PIECE);
-		dirty |= (cur & PVB_PTE_D ? 1ULL : 0) << (i % PVB_PIECE);
+		young |= (pvb_pte_young(cur) ? 1ULL : 0) << (i % PVB_PIECE);
+		dirty |= (pvb_pte_dirty(cur) ? 1ULL : 0) << (i % PVB_PIECE);
 		if (op == PVB_OP_COMMIT && unlikely(pvb_merge_carried(old, cur)))
 			note_carried(seen, pvb_merge_carried(old, cur));
 	}

@@ -34,7 +34,9 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#ifndef __always_inline /* some C libraries have it */
 #define __always_inline inline __attribute__((always_inline))
+#endif
 
 #endif
 
