@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# build/pvbatch: the command line, the VMM and the engine in one program.
+
+VMM_SRCS := $(wildcard hypervisor/vmm/*.c)
+CLI_SRCS := $(wildcard hypervisor/cli/*.c)
+CLI_LIBS := -luring -ljansson -lpthread
+
+$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS)) $(B)/libpvbatch-host.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ $(CLI_LIBS) -o $@
+
+# Rewritten only when it changes, so that a new revision rebuilds one object.
+.PHONY: version-now
+$(B)/gen/version.h: version-now
+	@mkdir -p $(@D)
+	@printf '%s\n' '#define PVB_RELEASE "$(VERSION)"' '#define PVB_GIT_REV "$(GIT_REV)"' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/cli/version.o): CFLAGS_EXTRA := -I$(B)/gen
+$(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/cli/version.o): $(B)/gen/version.h
+
+ALL += $(B)/pvbatch
