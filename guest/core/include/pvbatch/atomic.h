@@ -19,6 +19,12 @@ static inline uint64_t pvb_load64(const uint64_t *ptep)
 	return __atomic_load_n(ptep, __ATOMIC_RELAXED);
 }
 
+/* Release: whoever sees the entry sees the page that was filled before. */
+static inline void pvb_store64(uint64_t *ptep, uint64_t new)
+{
+	__atomic_store_n(ptep, new, __ATOMIC_RELEASE);
+}
+
 static inline uint64_t pvb_xchg64(uint64_t *ptep, uint64_t new)
 {
 	return __atomic_exchange_n(ptep, new, __ATOMIC_SEQ_CST);

@@ -74,22 +74,25 @@ enum pvb_flush_reason {
 /*
  * Counters of one CPU. They add up whenever nothing is queued:
  *
+ *   ops = entries + coalesced + unqueued
  *   ptes = applied + own + fallbacks + bypassed + direct + untouched
- *   calls = batches + partial + retries    batches = sum(reasons) = sum(hist)
- *   ops = entries + coalesced + what was not queued
+ *   calls = batches + partial + retries
+ *   batches = sum(reasons) = sum(hist)
  */
 struct pvb_guest_stats {
 	uint64_t ops; /* operations handed in: a single PTE or a run */
 	uint64_t ptes; /* PTEs handed in, runs counted by their length */
-	uint64_t entries; /* entries submitted */
+	uint64_t entries; /* entries submitted, each counted once */
 	uint64_t coalesced; /* operations merged into the entry before them */
-	uint64_t calls; /* PVB_CALL_SUBMIT issued */
+	uint64_t unqueued; /* operations that left nothing for the queue */
+	uint64_t calls; /* PVB_CALL_SUBMIT issued for the queue */
 	uint64_t batches; /* queues submitted, plain flushes included */
 	uint64_t partial; /* calls answered PVB_SUBMIT_PARTIAL */
 	uint64_t retries; /* calls repeated because the host asked for it */
 	uint64_t applied; /* PTEs the host applied */
 	uint64_t own; /* PTEs applied by the guest, for the host to synchronise */
-	uint64_t synced; /* PTEs of these that the host synchronised */
+	uint64_t synced; /* PTEs named to the host that it synchronised */
+	uint64_t unsynced; /* PTEs named that it did not: pvb_guest_ops::flush instead */
 	uint64_t carried; /* PTEs whose A or D the merge carried, whoever merged */
 	uint64_t conflicts; /* entries that met a conflict */
 	uint64_t untouched; /* PTEs left as they are because of a conflict */
@@ -98,6 +101,7 @@ struct pvb_guest_stats {
 	uint64_t direct; /* PTEs written directly because there is no host */
 	uint64_t flushes; /* flushes that travelled in a call */
 	uint64_t own_flushes; /* flushes done by pvb_guest_ops::flush */
+	uint64_t irq_calls; /* calls issued for interrupt context, not part of calls */
 	uint64_t reasons[PVB_NR_REASONS];
 	uint64_t hist[PVB_HIST_BUCKETS]; /* batches by entries */
 };
@@ -107,6 +111,7 @@ struct pvb_guest {
 	const struct pvb_guest_ops *ops;
 	enum pvb_mode mode;
 	uint64_t features;
+	uint32_t version;
 	uint32_t max_bytes;
 	uint32_t lost; /* the callback has been made */
 };
@@ -122,31 +127,35 @@ struct pvb_ad_map {
 
 /* The entry at the end of the queue, as long as it can be extended. Private. */
 struct pvb_run {
-	uintptr_t next; /* address of the PTE that would extend it; 0: none */
-	uint64_t next_old; /* COMMIT: old of that PTE, A and D as in the first */
-	uint64_t delta; /* COMMIT: old ^ new */
-	uint64_t mask; /* COMMIT: bits of old that have to match */
-	uint64_t keep; /* COMMIT: A and D that all olds so far have in common */
+	uintptr_t next; /* address of the PTE that pvb_commit() may add; 0: none */
+	uint64_t next_old; /* what its old should be, A and D as in the first */
+	uint64_t delta; /* old ^ new of every PTE of the run */
+	uint64_t mask; /* bits of old that have to match */
+	uint64_t keep; /* A and D that all olds so far have in common */
 	uintptr_t first; /* address of the first PTE */
+	uintptr_t end; /* address behind the last PTE in entry->nr */
 	struct pvb_entry *entry;
-	uint32_t counted; /* PTEs already in entry->nr and in the counters */
+	bool single; /* handed in PTE by PTE: A and D of each are known */
 };
 
-/* One per CPU. @buffer is the registered page(s). */
+/* One per CPU. Set coalesce and limit as you like while nothing is queued; the rest is private. */
 struct pvb_cpu {
 	struct pvb_run run;
 	struct pvb_guest *guest;
-	struct pvb_batch_hdr *buffer;
-	enum pvb_mode mode; /* private; DIRECT also if this CPU has no buffer */
+	struct pvb_batch_hdr *buffer; /* the registered page(s) */
+	enum pvb_mode mode; /* DIRECT also if this CPU has no buffer */
+	uint32_t bytes; /* of the buffer */
 	uint32_t capacity; /* entries that fit */
+	uint32_t limit; /* submit at this many entries, 1..capacity */
 	uint32_t nr; /* entries queued */
-	uint32_t limit; /* submit at this many entries, 1..capacity; may be set at any time */
+	uint32_t results; /* of these, with PVB_ENT_RESULT */
 	uint32_t lazy; /* nesting depth of lazy mode */
-	uint32_t result_top; /* first 8-byte unit of the buffer used by result bitmaps */
 	bool coalesce; /* off: every operation is its own entry (benchmarks) */
 	bool submitting;
+	uintptr_t low, high; /* all queued PTEs are in here; the run may reach beyond */
 	struct pvb_ad_map *collect; /* where results go, between collect begin and end */
 	struct pvb_guest_stats stats; /* read them with pvb_cpu_stats() */
+	struct pvb_guest_stats irq_stats; /* the part counted in interrupt context */
 };
 
 /*
@@ -210,7 +219,7 @@ uint64_t pvb_start_ptes(const uint64_t *ptep, uint32_t nr);
 
 /* Out-of-line part of pvb_commit(). */
 int pvb_commit_one(struct pvb_cpu *c, uint64_t *ptep, uint64_t old, uint64_t new);
-/* Close the run at the end of its table. */
+/* Bring the queue's last entry up to date with what pvb_commit() added to it. */
 void pvb_run_close(struct pvb_cpu *c);
 
 /*
@@ -276,8 +285,8 @@ static inline int pvb_set(struct pvb_cpu *c, uint64_t *ptep, uint64_t new)
 
 /*
  * pvb_mask_ptes() - clear bits, then set bits, of each entry as it stands. Present
- * entries only: one that is not ends the run there, and is counted as a conflict.
- * PFN bits: none, or @clear = ~0 and @set = 0 (get-and-clear).
+ * entries only: others stay as they are, and count as untouched. PFN bits: none, or
+ * @clear = ~0 and @set = 0 (get-and-clear); else -PVB_EINVAL.
  */
 int pvb_mask_ptes(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t set, uint32_t nr);
 
@@ -286,7 +295,7 @@ int pvb_mask_ptes(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t se
  * pvb_mask_ptes() on entries of one table reports into @map, which begin clears. end
  * submits, with a flush or PVB_FLUSH_NONE, and when it returns @map is complete and the
  * flush is done (law 4): no page counted as clean can still be written through an old
- * translation. No other operation in between.
+ * translation. No other operation in between, and not in interrupt context.
  */
 void pvb_collect_begin(struct pvb_cpu *c, struct pvb_ad_map *map);
 void pvb_collect_end(struct pvb_cpu *c, enum pvb_flush type, uint16_t flush_flags, pvb_gva_t va,
@@ -298,7 +307,7 @@ int pvb_mask_ptes_ad(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t
 
 /*
  * pvb_changed() - the caller has changed these entries itself (under the A/D law); the
- * host has to synchronise them. Does nothing unless the guest applies.
+ * host has to synchronise them, in guest-apply mode; in the others it knows.
  */
 int pvb_changed(struct pvb_cpu *c, uint64_t *ptep, uint32_t nr);
 
@@ -318,7 +327,8 @@ void pvb_flush_all(struct pvb_cpu *c, uint16_t flags);
  *
  * When it returns everything queued has been applied, by the host or directly, but for
  * conflicts, and the flush is done. Returns 0, or the -PVB_E* for which it went the
- * direct way. Usually called by what is above.
+ * direct way; -PVB_EBUSY inside a callback, and then nothing was done. Usually called
+ * by what is above. Not in interrupt context.
  */
 int64_t pvb_submit(struct pvb_cpu *c, enum pvb_flush_reason reason, enum pvb_flush type,
 		   uint16_t flush_flags, pvb_gva_t va, uint32_t pages);
