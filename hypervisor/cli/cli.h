@@ -5,14 +5,17 @@
  *   main.c      finds the subcommand
  *   options.c   the options that describe a run
  *   backend.c   /dev/kvm or the testbed
+ *   testbed.c   this program again, inside the testbed
  *   guest.c     one guest from its options to its result, with progress
- *   run.c, bench.c, check.c, bench_*.c   the subcommands
- *   table.c, json.c, plot.c   what comes out
+ *   measure.c   a run, here or there, to a document of results
+ *   cmd_*.c, bench_*.c   the subcommands
+ *   document.c, table.c, plot.c   what comes out
  */
 #ifndef PVB_CLI_H
 #define PVB_CLI_H
 
 #include <argp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -31,13 +34,17 @@ enum cli_exit {
 	CLI_SIGNAL = 128, /* plus the signal's number */
 };
 
-#define CLI_EXIT_CODES \
-	"Exit codes: 0 done; 1 it ran and the result is bad (A/D bits lost, nothing verified, the " \
-	"guest reports a failure); 2 usage; 3 something is missing on this machine; 4 the guest's " \
+#define CLI_EXIT_CODES                                                                               \
+	"Exit codes: 0 done; 1 it ran and the result is bad (A/D bits lost, nothing verified, the "  \
+	"guest reports a failure); 2 usage; 3 something is missing on this machine; 4 the guest's "  \
 	"file cannot be loaded; 5 the guest crashed; 6 a result could not be written; 124 timeout; " \
 	"128+n ended by signal n."
 
-enum cli_backend { BACKEND_AUTO, BACKEND_KVM, BACKEND_TESTBED };
+enum cli_backend {
+	BACKEND_AUTO,
+	BACKEND_KVM,
+	BACKEND_TESTBED
+};
 
 /* Options that describe a run (options.c). */
 struct cli_options {
@@ -75,15 +82,12 @@ int cli_fail(const struct vmm_error *error);
  * Returns an exit code; CLI_OK with *@backend set to KVM or TESTBED.
  */
 int cli_backend_choose(enum cli_backend wanted, enum cli_backend *backend, struct vmm_host *host);
+/* Set for the process inside the testbed. */
+#define CLI_TESTBED_ENV "PVBATCH_TESTBED"
 /* cli_in_testbed() - is this process the one inside the testbed? */
 bool cli_in_testbed(void);
-/*
- * cli_testbed() - run this program again, inside the testbed.
- * @argv: arguments after the program's name, NULL-terminated; --backend is added.
- * @outs: files to bring back, NULL-terminated. Returns the exit code.
- */
-int cli_testbed(char *const *argv, const char *const *ins, const char *const *outs,
-		unsigned int timeout);
+/* cli_testbed() - run this program again, inside the testbed, for its results in @json. */
+int cli_testbed(const struct cli_options *options, const char *cmdline, const char *json);
 
 /* cli_guest() - run a guest on /dev/kvm with its console on @console (-1: dropped). */
 int cli_guest(const struct cli_options *options, const struct vmm_host *host, const char *cmdline,
@@ -91,8 +95,8 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 /* cli_result_code() - say how the guest ended if it did not end well; the exit code. */
 int cli_result_code(const struct vmm_result *result);
 
+int cmd_check(int argc, char **argv);
 int cmd_run(int argc, char **argv);
-
-
+int cmd_bench(int argc, char **argv);
 
 #endif /* PVB_CLI_H */

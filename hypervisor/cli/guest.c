@@ -34,7 +34,8 @@ static void show(void *ctx, double seconds, unsigned int records)
 int cli_guest(const struct cli_options *options, const struct vmm_host *host, const char *cmdline,
 	      int console, struct vmm_result *result)
 {
-	struct progress progress = { .terminal = isatty(STDERR_FILENO), .next_line = QUIET_SECONDS };
+	struct progress progress = { .terminal = isatty(STDERR_FILENO),
+				     .next_line = QUIET_SECONDS };
 	const struct vmm_config config = {
 		.image = options->image,
 		.cmdline = cmdline,

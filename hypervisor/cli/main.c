@@ -13,7 +13,11 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "run", cmd_run, "run the demo guest: one hypercall per PTE, batches, ranges, and a race" },
+	{ "check", cmd_check,
+	  "can this machine run it, what is missing, is there anything to win" },
+	{ "run", cmd_run,
+	  "run the demo guest: one hypercall per PTE, batches, ranges, and a race" },
+	{ "bench", cmd_bench, "the benchmarks: ns per PTE against batch size, as JSON and a plot" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

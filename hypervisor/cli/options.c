@@ -14,15 +14,21 @@
 #define DEFAULT_TIMEOUT 600U
 #define DEFAULT_CPUS_MAX 4L
 
-enum { KEY_CMDLINE = 256, KEY_TIMEOUT, KEY_BACKEND, KEY_JSON, KEY_PLOT };
+enum {
+	KEY_CMDLINE = 256,
+	KEY_TIMEOUT,
+	KEY_BACKEND,
+	KEY_JSON,
+	KEY_PLOT
+};
 
 static const struct argp_option run_options[] = {
 	{ "backend", KEY_BACKEND, "NAME", 0,
 	  "kvm, testbed (KVM inside QEMU's emulation of AMD SVM), or auto: kvm where guest code "
 	  "runs natively, else the testbed (default: auto)",
 	  0 },
-	{ "guest", 'g', "NAME|PATH", 0, "a guest built with pvbatch, or an ELF64 file (default: demo)",
-	  0 },
+	{ "guest", 'g', "NAME|PATH", 0,
+	  "a guest built with pvbatch, or an ELF64 file (default: demo)", 0 },
 	{ "cpus", 'c', "N", 0, "vCPUs (default: as many as CPUs, 2 to 4)", 0 },
 	{ "memory", 'm', "MIB", 0, "RAM of the guest in MiB (default: 512)", 0 },
 	{ "cmdline", KEY_CMDLINE, "TEXT", 0, "command line of the guest", 0 },
@@ -41,7 +47,8 @@ static unsigned int number(struct argp_state *state, const char *name, const cha
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || value < min || value > max)
-		argp_error(state, "--%s %s: a number from %u to %u is needed", name, text, min, max);
+		argp_error(state, "--%s %s: a number from %u to %u is needed", name, text, min,
+			   max);
 	return (unsigned int)value;
 }
 
@@ -83,8 +90,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options->cpus = number(state, "cpus", arg, 1, VMM_MAX_CPUS);
 		return 0;
 	case 'm':
-		options->memory = number(state, "memory", arg, VMM_MIN_MEMORY >> 20,
-					 VMM_MAX_MEMORY >> 20);
+		options->memory =
+			number(state, "memory", arg, VMM_MIN_MEMORY >> 20, VMM_MAX_MEMORY >> 20);
 		if (options->memory % 2)
 			argp_error(state, "--memory %s: an even number is needed", arg);
 		return 0;

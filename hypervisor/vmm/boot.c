@@ -137,12 +137,15 @@ out:
 
 static int set_sregs(struct vcpu *vcpu, struct vmm_error *error)
 {
-	struct kvm_segment code = { .limit = ~0U, .selector = 0x08, .type = 11, .present = 1,
-				    .s = 1, .l = 1, .g = 1 };
-	struct kvm_segment data = { .limit = ~0U, .selector = 0x10, .type = 3, .present = 1,
-				    .s = 1, .db = 1, .g = 1 };
-	struct kvm_segment tss = { .base = BOOT_TSS, .limit = TSS_BYTES - 1, .selector = 0x18,
-				   .type = 11, .present = 1 };
+	struct kvm_segment code = {
+		.limit = ~0U, .selector = 0x08, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
+	struct kvm_segment data = {
+		.limit = ~0U, .selector = 0x10, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+	};
+	struct kvm_segment tss = {
+		.base = BOOT_TSS, .limit = TSS_BYTES - 1, .selector = 0x18, .type = 11, .present = 1
+	};
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))

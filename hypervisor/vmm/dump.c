@@ -55,6 +55,11 @@ void dump_vcpu(struct vcpu *vcpu, FILE *out, const char *what)
 	fprintf(out, "pvbatch: guest vCPU %u: %s\n", vcpu->index, what);
 	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		return;
+	/* AMD: the VMCB is undefined after a shutdown, so KVM resets the vCPU at once. */
+	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
+		fprintf(out, "  no registers: this CPU does not keep them over a triple fault\n");
+		return;
+	}
 	fprintf(out, "  rip %016llx  rflags %08llx  cs %04x  cpl %u\n", regs.rip, regs.rflags,
 		sregs.cs.selector, sregs.ss.dpl);
 	fprintf(out, "  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx\n", regs.rax, regs.rbx,
@@ -69,11 +74,6 @@ void dump_vcpu(struct vcpu *vcpu, FILE *out, const char *what)
 		sregs.cr2, sregs.cr3, sregs.cr4, sregs.efer);
 	fprintf(out, "  gdt %016llx+%x  idt %016llx+%x  tr %04x\n", sregs.gdt.base, sregs.gdt.limit,
 		sregs.idt.base, sregs.idt.limit, sregs.tr.selector);
-	/* AMD: the VMCB is undefined after a shutdown, so KVM resets the vCPU at once. */
-	if (regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000) {
-		fprintf(out, "  (reset state: this CPU does not keep the registers of the fault)\n");
-		return;
-	}
 	dump_code(vcpu, out, regs.rip);
 	dump_stack(vcpu, out, regs.rsp);
 	fflush(out);

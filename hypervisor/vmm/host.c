@@ -55,11 +55,20 @@ static void find_module(struct vmm_host *host)
 
 /* out %eax, $..; a loop of two instructions; out again: the time between the exits. */
 static const uint8_t probe_code[] = {
-	0x66, 0xba, PVB_PORT_MARK & 0xff, PVB_PORT_MARK >> 8, /* mov $MARK, %dx */
+	0x66,
+	0xba,
+	PVB_PORT_MARK & 0xff,
+	PVB_PORT_MARK >> 8, /* mov $MARK, %dx */
 	0xef, /* out %eax, %dx */
-	0xb9, PROBE_LOOPS & 0xff, PROBE_LOOPS >> 8 & 0xff, PROBE_LOOPS >> 16, 0, /* mov $n, %ecx */
-	0xff, 0xc9, /* 1: dec %ecx */
-	0x75, 0xfc, /* jnz 1b */
+	0xb9,
+	PROBE_LOOPS & 0xff,
+	PROBE_LOOPS >> 8 & 0xff,
+	PROBE_LOOPS >> 16,
+	0, /* mov $n, %ecx */
+	0xff,
+	0xc9, /* 1: dec %ecx */
+	0x75,
+	0xfc, /* jnz 1b */
 	0xef, /* out %eax, %dx */
 	0xf4, /* hlt */
 };

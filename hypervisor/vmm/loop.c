@@ -17,7 +17,15 @@
 #define TICK_NS 500000000LL
 #define QUIET_TICKS 2 /* without an exit, before the vCPUs are asked whether they sleep */
 
-enum op { OP_SIGNAL = 1, OP_EVENT, OP_TICK, OP_DEADLINE, OP_WRITE, OP_WRITABLE, OP_CANCEL };
+enum op {
+	OP_SIGNAL = 1,
+	OP_EVENT,
+	OP_TICK,
+	OP_DEADLINE,
+	OP_WRITE,
+	OP_WRITABLE,
+	OP_CANCEL
+};
 
 struct loop {
 	struct vm *vm;
@@ -221,7 +229,8 @@ static int turn(struct loop *loop)
 	rc = io_uring_submit_and_wait(&loop->ring, 1);
 	if (rc < 0 && rc != -EINTR)
 		return rc;
-	io_uring_for_each_cqe(&loop->ring, head, cqe) {
+	io_uring_for_each_cqe(&loop->ring, head, cqe)
+	{
 		handle(loop, (enum op)io_uring_cqe_get_data64(cqe), cqe->res);
 		nr++;
 	}

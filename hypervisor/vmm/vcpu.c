@@ -54,10 +54,9 @@ static void count(struct vcpu *vcpu, uint32_t reason)
 	unsigned int kind = reason < VMM_EXIT_KINDS ? reason : VMM_EXIT_KINDS - 1;
 
 	/* One writer: no need for a locked instruction on the fast path. */
-	atomic_store_explicit(
-		&vcpu->exits[kind],
-		atomic_load_explicit(&vcpu->exits[kind], memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	atomic_store_explicit(&vcpu->exits[kind],
+			      atomic_load_explicit(&vcpu->exits[kind], memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 	atomic_store_explicit(&vcpu->nr_exits,
 			      atomic_load_explicit(&vcpu->nr_exits, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
@@ -100,7 +99,8 @@ static void unexpected(struct vcpu *vcpu)
 		crash(vcpu, VMM_END_TRIPLE_FAULT, "triple fault");
 		return;
 	case KVM_EXIT_MMIO:
-		snprintf(what, sizeof(what), "%s of %u bytes at %#llx, where this machine has no memory",
+		snprintf(what, sizeof(what),
+			 "%s of %u bytes at %#llx, where this machine has no memory",
 			 run->mmio.is_write ? "write" : "read", run->mmio.len,
 			 (unsigned long long)run->mmio.phys_addr);
 		break;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage: command line - `pvbatch bench`: the guest's comparison as numbers and a plot, and
+ * the benchmarks that need no guest.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cli/document.h>
+
+enum {
+	KEY_PLOT = 512
+};
+
+static const struct argp_option options_here[] = {
+	{ "plot", KEY_PLOT, "FILE", 0, "draw ns per PTE against batch size there, as SVG", 0 },
+	{ 0 },
+};
+
+static const char doc[] =
+	"Measure page-table updates: one hypercall per PTE, batches of 1, 2, 4 ... 512 entries, "
+	"ranges; each with the host and with the guest applying them.\v" CLI_EXIT_CODES;
+
+#define DEFAULT_CMDLINE "workload=compare"
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct cli_options *options = state->input;
+
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[0] = options;
+	if (key != KEY_PLOT)
+		return key == ARGP_KEY_INIT ? 0 : ARGP_ERR_UNKNOWN;
+	options->plot = arg;
+	return 0;
+}
+
+static int bench(struct cli_options *options)
+{
+	const char *cmdline = options->cmdline ? options->cmdline : DEFAULT_CMDLINE;
+	struct document_sums sums;
+	json_t *document;
+	int code, bad;
+
+	code = cli_find_guest(options);
+	if (!code && options->json)
+		code = document_writable(options->json);
+	if (!code && options->plot)
+		code = document_writable(options->plot);
+	if (!code)
+		code = cli_measure(options, cmdline, &document);
+	else
+		return code;
+	if (!document)
+		return code;
+	table_print(document);
+	bad = options->json ? document_write(document, options->json) : CLI_OK;
+	if (!bad && options->plot)
+		bad = plot_write(document, options->plot);
+	document_sum(document, &sums);
+	if (!code && sums.lost) {
+		cli_say("%" JSON_INTEGER_FORMAT " A/D bits were lost: the A/D law is broken",
+			sums.lost);
+		code = CLI_FAILED;
+	}
+	json_decref(document);
+	return code ? code : bad;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &cli_run_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = { .options = options_here,
+					  .parser = parse,
+					  .children = children,
+					  .args_doc = "[WORD...]",
+					  .doc = doc };
+	struct cli_options options;
+	int code;
+
+	cli_options_init(&options);
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	code = bench(&options);
+	cli_options_free(&options);
+	return code;
+}
