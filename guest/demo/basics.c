@@ -20,8 +20,6 @@ static void hello_cpu(void)
 
 unsigned int workload_hello(void)
 {
-	say("pvbatch demo guest: %u CPUs, %lu MiB, TSC %u kHz\n", nr_cpus, mm_ram_bytes() >> 20,
-	    machine.tsc_khz);
 	hello_cpu();
 	smp_start(options.vcpus, hello_cpu);
 	smp_wait();

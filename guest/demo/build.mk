@@ -4,9 +4,9 @@
 DEMO_SRCS := $(wildcard guest/demo/*.c guest/demo/*.S)
 DEMO_ELF := $(B)/guest/demo.elf
 
-$(DEMO_ELF): $(call objs,guest,$(DEMO_SRCS)) guest/demo/demo.lds
+$(DEMO_ELF): $(call objs,guest,$(DEMO_SRCS)) $(B)/libpvbatch-guest.a guest/demo/demo.lds
 	@mkdir -p $(@D)
-	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-		-Wl,-z,noexecstack -T guest/demo/demo.lds $(filter %.o,$^) -o $@
+	$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+		-Wl,-z,noexecstack -T guest/demo/demo.lds $(filter %.o %.a,$^) -o $@
 
 ALL += $(DEMO_ELF)

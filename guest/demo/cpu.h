@@ -25,6 +25,7 @@ struct trap_frame;
 struct user_exit {
 	uint64_t vector;
 	uint64_t error;
+	uint64_t rip;
 	uint64_t rax;
 };
 
@@ -41,6 +42,7 @@ struct cpu {
 	bool (*trap_hook)(struct trap_frame *frame);
 	void (*self_irq)(void); /* what VEC_SELF runs */
 	struct pvb_cpu pvb;
+	void *buffer; /* what it has registered (host.c) */
 	uint8_t ist_stack[4096] __attribute__((aligned(16))); /* #DF and NMI */
 	uint8_t user_trap_stack[4096] __attribute__((aligned(16))); /* traps from CPL 3 */
 } __attribute__((aligned(64)));

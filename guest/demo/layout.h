@@ -5,7 +5,7 @@
 #ifndef DEMO_LAYOUT_H
 #define DEMO_LAYOUT_H
 
-#define MAX_CPUS 32
+#define MAX_CPUS 64
 #define STACK_SIZE 16384
 
 /* Segment selectors. The order of the user ones has no meaning here: there is no SYSRET. */

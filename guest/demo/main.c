@@ -9,6 +9,7 @@
 #include <pvbatch/machine.h>
 #include "console.h"
 #include "cpu.h"
+#include "host.h"
 #include "lib.h"
 #include "mm.h"
 #include "options.h"
@@ -32,9 +33,19 @@ static void check_boot_info(const struct pvb_boot_info *boot)
 
 static void run_workload(void)
 {
+	const char *doorbell = options.workload < WORKLOAD_HALT ? host_find() : NULL;
+
+	say("pvbatch demo guest: %u CPUs, %lu MiB, TSC %u kHz, doorbell: %s\n", nr_cpus,
+	    mm_ram_bytes() >> 20, machine.tsc_khz, doorbell ? doorbell : "none answers");
 	switch (options.workload) {
 	case WORKLOAD_HELLO:
 		demo_exit(workload_hello());
+	case WORKLOAD_TOGGLE:
+		demo_exit(workload_toggle());
+	case WORKLOAD_COMPARE:
+		demo_exit(workload_compare());
+	case WORKLOAD_RACE:
+		demo_exit(workload_race());
 	case WORKLOAD_HALT:
 		workload_halt();
 	case WORKLOAD_TRIPLE:

@@ -19,6 +19,7 @@ static uint64_t ram_bytes;
 static uint64_t next_free;
 static uint64_t *top; /* the PML4 */
 static volatile uint64_t *work_ptes;
+static uint64_t work_frames;
 
 uint64_t mm_ram_bytes(void)
 {
@@ -77,10 +78,15 @@ void mm_use(void)
 	write_cr3((uint64_t)top);
 }
 
+uint64_t mm_work_pte(uint32_t page)
+{
+	return (work_frames + ((uint64_t)page << PVB_PAGE_SHIFT)) | PVB_PTE_P | PVB_PTE_W |
+	       PVB_PTE_NX;
+}
+
 void mm_map_work(uint32_t nr)
 {
 	uint32_t tables = (nr + PVB_PTES_PER_TABLE - 1) / PVB_PTES_PER_TABLE;
-	uint64_t frames, pte;
 	uint64_t *leaf;
 
 	leaf = mm_alloc(tables);
@@ -93,11 +99,10 @@ void mm_map_work(uint32_t nr)
 	if (nr > (ram_bytes - next_free) >> PVB_PAGE_SHIFT)
 		demo_die(EXIT_MACHINE, "pages=%u need %u KiB of RAM, %lu KiB are left\n", nr,
 			 nr << 2, (ram_bytes - next_free) >> 10);
-	frames = next_free; /* not cleared: a workload that reads them does so */
+	work_frames = next_free; /* not cleared: a workload that reads them does so */
 	next_free += (uint64_t)nr << PVB_PAGE_SHIFT;
-	pte = frames | PVB_PTE_P | PVB_PTE_W | PVB_PTE_NX;
-	for (uint32_t i = 0; i < nr; i++, pte += PVB_PAGE_SIZE)
-		leaf[i] = pte;
+	for (uint32_t i = 0; i < nr; i++)
+		leaf[i] = mm_work_pte(i);
 	work_ptes = leaf;
 }
 

@@ -77,9 +77,12 @@ static void dispatch_irq(uint64_t vector)
 
 static bool apply_fixup(struct trap_frame *frame)
 {
-	for (const struct fixup *f = fixups_start; f < fixups_end; f++) {
-		if (f->rip == frame->rip) {
-			frame->rip = f->target;
+	/* Integers, as for C the ends of a linker section have nothing to do with each other. */
+	size_t nr = ((uint64_t)fixups_end - (uint64_t)fixups_start) / sizeof(struct fixup);
+
+	for (size_t i = 0; i < nr; i++) {
+		if (fixups_start[i].rip == frame->rip) {
+			frame->rip = fixups_start[i].target;
 			return true;
 		}
 	}
@@ -95,7 +98,12 @@ void trap_dispatch(struct trap_frame *frame)
 		return;
 	}
 	if (frame->cs & 3) {
-		cpu->user_exit = (struct user_exit){ frame->vector, frame->error, frame->rax };
+		cpu->user_exit = (struct user_exit){
+			.vector = frame->vector,
+			.error = frame->error,
+			.rip = frame->rip,
+			.rax = frame->rax,
+		};
 		user_leave();
 	}
 	if (frame->vector != VEC_DF && frame->vector != VEC_NMI) {

@@ -16,6 +16,11 @@ struct machine {
 extern struct machine machine;
 
 unsigned int workload_hello(void);
+/* Pages change protection, nothing else runs: a few batch sizes, or all (toggle.c). */
+unsigned int workload_toggle(void);
+unsigned int workload_compare(void);
+/* The same and cleaning, while the other CPUs read and write the pages (race.c). */
+unsigned int workload_race(void);
 void workload_halt(void) __attribute__((noreturn));
 void workload_triple(void) __attribute__((noreturn));
 /* workload_fault() - provoke the exception that options.fault names; ends in its dump. */
