@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: demo guest - console and exit port (machine.h).
+ * Stage: demo guest - formatted output, and the end of the guest.
  */
-#include <pvbatch/machine.h>
 #include "console.h"
 #include "cpu.h"
 #include "lib.h"
+#include "platform.h"
 
 static spinlock_t console_lock;
 
-/* One OUTSB sequence, so one exit, a line. */
 static void put_text(const char *fmt, va_list args)
 {
 	char line[256];
-	const char *from = line;
-	size_t len = format(line, sizeof(line), fmt, args);
 
-	asm volatile("rep outsb" : "+S"(from), "+c"(len) : "d"(PVB_PORT_CONSOLE) : "memory");
+	platform_write(line, format(line, sizeof(line), fmt, args));
 }
 
 void say(const char *fmt, ...)
@@ -43,9 +40,7 @@ void say_unlocked(const char *fmt, ...)
 
 void demo_exit(unsigned int code)
 {
-	out32(PVB_PORT_EXIT, code);
-	for (;;)
-		asm volatile("cli; hlt");
+	platform_exit(code);
 }
 
 void demo_die(unsigned int code, const char *fmt, ...)

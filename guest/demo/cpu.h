@@ -150,6 +150,10 @@ static inline void out32(uint16_t port, uint32_t value)
 	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
+#ifdef DEMO_XEN
+void irq_enable(void); /* xen/trap.c: Xen's event mask is the interrupt flag */
+bool irq_save(void);
+#else
 static inline void irq_enable(void)
 {
 	asm volatile("sti" : : : "memory");
@@ -163,6 +167,7 @@ static inline bool irq_save(void)
 	asm volatile("pushfq; pop %0; cli" : "=r"(flags) : : "memory");
 	return flags & EFLAGS_IF;
 }
+#endif
 
 static inline void irq_restore(bool on)
 {

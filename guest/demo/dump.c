@@ -7,6 +7,7 @@
 #include "cpu.h"
 #include "lib.h"
 #include "mm.h"
+#include "platform.h"
 #include "trap.h"
 
 static const char *const names[NR_EXCEPTIONS] = {
@@ -61,18 +62,21 @@ static void dump_error(const struct trap_frame *frame)
 static void dump_walk(uint64_t va)
 {
 	static const char *const level_names[] = { "PML4", "PDPT", "PD", "PT" };
-	uint64_t table = read_cr3() & PVB_PTE_PFN_MASK;
+	uint64_t parent = read_cr3();
 
 	say_unlocked("    page tables for 0x%016lx:\n", va);
 	for (unsigned int level = 0; level < 4; level++) {
+		const volatile uint64_t *table = platform_table(parent);
 		unsigned int index = va >> (39 - 9 * level) & 511;
 		uint64_t entry;
 
-		if (table + PVB_PAGE_SIZE > mm_ram_bytes()) {
-			say_unlocked("    %4s at 0x%lx: beyond RAM\n", level_names[level], table);
+		if (!table) {
+			uint64_t at = parent & PVB_PTE_PFN_MASK;
+
+			say_unlocked("    %4s at 0x%lx: beyond RAM\n", level_names[level], at);
 			return;
 		}
-		entry = ((const volatile uint64_t *)table)[index];
+		entry = table[index];
 		say_unlocked("    %4s[%3u] 0x%016lx %s%s%s%s%s%s%s\n", level_names[level], index,
 			     entry, entry & PVB_PTE_P ? "present" : "not present",
 			     entry & PVB_PTE_W ? " writable" : " read-only",
@@ -83,7 +87,7 @@ static void dump_walk(uint64_t va)
 			     level < 3 && entry & PTE_LARGE ? " large" : "");
 		if (!(entry & PVB_PTE_P) || (level > 0 && entry & PTE_LARGE))
 			return;
-		table = entry & PVB_PTE_PFN_MASK;
+		parent = entry;
 	}
 }
 

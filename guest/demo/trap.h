@@ -48,6 +48,8 @@ void trap_init_cpu(void);
 
 /* trap_entry.S calls it. */
 void trap_dispatch(struct trap_frame *frame);
+/* irq_dispatch() - an interrupt arrived by @vector, VEC_FIRST_IRQ or above. */
+void irq_dispatch(uint64_t vector);
 
 /* dump.c: print all there is to know about an exception. */
 void trap_dump(const struct trap_frame *frame);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: demo guest - what the machine underneath does for the kernel: platform.c for the
+ * VMM of this tree (machine.h), xen/platform.c for Xen.
+ */
+#ifndef DEMO_PLATFORM_H
+#define DEMO_PLATFORM_H
+
+#include <pvbatch/types.h>
+
+/* platform_write() - @bytes of console output. */
+void platform_write(const char *text, size_t bytes);
+
+/* platform_exit() - the guest ends with @code, 0..127. */
+void platform_exit(unsigned int code) __attribute__((noreturn));
+
+/* platform_sleep() - interrupts are off; until there is one. They are off again after it. */
+void platform_sleep(void);
+/* platform_wake_others() - end that sleep on all other CPUs, also if it is about to begin. */
+void platform_wake_others(void);
+
+/* platform_table() - the page table that @entry, or CR3, points to; NULL: not in RAM. */
+const volatile uint64_t *platform_table(uint64_t entry);
+
+#endif /* DEMO_PLATFORM_H */
