@@ -1,71 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: demo guest - the doorbells, and what guest/core needs from a kernel. The same
- * for every kernel that embeds it, so this file is also the example of how to do that.
- * Neighbours: guest/core above, the VMM's port or KVM's hypercall handler below.
+ * Stage: demo guest - what guest/core needs from a kernel. The same for every kernel that
+ * embeds it, so this file is also the example of how to do that. Neighbours: guest/core
+ * above, the doorbell (doorbell.c, xen/host.c) below.
  */
 #include "host.h"
 #include "console.h"
 #include "cpu.h"
-#include "lib.h"
 #include "mm.h"
-#include "options.h"
+#include "platform.h"
 #include "smp.h"
-#include "trap.h"
 
 static struct pvb_guest guest;
 static struct pvb_negotiate scratch __attribute__((aligned(64)));
 static uint32_t started_cpus;
 
-/* A 4-byte IN; the VMM has no other way to send a result along with the exit. */
-static int64_t pio_call(void *ctx, enum pvb_call call, uint64_t a0, uint64_t a1)
-{
-	int32_t result;
-
-	(void)ctx;
-	asm volatile("inl %w1, %0"
-		     : "=a"(result)
-		     : "d"(PVB_DOORBELL_PORT + 4 * (uint32_t)call), "b"(a0), "c"(a1)
-		     : "memory");
-	return result;
-}
-
-/* The instruction may be unknown to the host; then the fixup leaves -PVB_ENOSYS. */
-static int64_t vmcall_call(void *ctx, enum pvb_call call, uint64_t a0, uint64_t a1)
-{
-	int64_t result;
-
-	(void)ctx;
-	asm volatile("1: vmcall\n\t"
-		     "jmp 3f\n\t"
-		     "2: mov %4, %0\n\t"
-		     "3:\n\t" FIXUP(1b, 2b)
-		     : "=a"(result)
-		     : "0"((uint64_t)PVB_HC_BASE + call), "b"(a0), "c"(a1), "i"(-PVB_ENOSYS)
-		     : "memory");
-	return result;
-}
-
-static int64_t vmmcall_call(void *ctx, enum pvb_call call, uint64_t a0, uint64_t a1)
-{
-	int64_t result;
-
-	(void)ctx;
-	asm volatile("1: vmmcall\n\t"
-		     "jmp 3f\n\t"
-		     "2: mov %4, %0\n\t"
-		     "3:\n\t" FIXUP(1b, 2b)
-		     : "=a"(result)
-		     : "0"((uint64_t)PVB_HC_BASE + call), "b"(a0), "c"(a1), "i"(-PVB_ENOSYS)
-		     : "memory");
-	return result;
-}
-
-static struct pvb_transport transport = { .call = pio_call };
+static struct pvb_transport transport;
 
 int64_t host_call(enum pvb_call call, uint64_t a0, uint64_t a1)
 {
-	return transport.call(NULL, call, a0, a1);
+	return transport.call(transport.ctx, call, a0, a1);
 }
 
 struct pvb_negotiate *host_scratch(void)
@@ -83,33 +37,12 @@ int64_t host_negotiate(struct pvb_negotiate *neg, uint64_t features)
 		.version_max = PVB_VERSION,
 		.features_wanted = features,
 	};
-	return host_call(PVB_CALL_NEGOTIATE, (uint64_t)neg, 0);
+	return host_call(PVB_CALL_NEGOTIATE, pvb_gpa_raw(platform_gpa(neg)), 0);
 }
 
 const char *host_find(void)
 {
-	bool amd = cpu_is_amd();
-
-	if (options.doorbell != DOORBELL_PIO) {
-		transport.call = amd ? vmmcall_call : vmcall_call;
-		if (!host_negotiate(&scratch, 0))
-			return amd ? "VMMCALL" : "VMCALL";
-		if (options.doorbell == DOORBELL_HYPERCALL)
-			return NULL;
-	}
-	transport.call = pio_call;
-	return host_negotiate(&scratch, 0) ? NULL : "I/O port";
-}
-
-/* Kernel memory is mapped one to one (mm.h). */
-static pvb_gpa_t gpa_of(const volatile void *ptr)
-{
-	return pvb_gpa((uint64_t)ptr);
-}
-
-static uint64_t *pte_at(pvb_gpa_t gpa)
-{
-	return (uint64_t *)pvb_gpa_raw(gpa);
+	return doorbell_find(&transport);
 }
 
 static bool in_interrupt(void)
@@ -123,8 +56,8 @@ static void lost(int64_t error)
 }
 
 static const struct pvb_guest_ops ops = {
-	.gpa_of = gpa_of,
-	.pte_at = pte_at,
+	.gpa_of = platform_gpa,
+	.pte_at = platform_pte,
 	.in_interrupt = in_interrupt,
 	.flush = smp_flush,
 	.lost = lost,

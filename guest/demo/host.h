@@ -17,6 +17,9 @@
  */
 const char *host_find(void);
 
+/* doorbell_find() - the platform's part of it: sets *@transport. */
+const char *doorbell_find(struct pvb_transport *transport);
+
 /* host_call() - one call by the doorbell in use; the result is sign-extended. */
 int64_t host_call(enum pvb_call call, uint64_t a0, uint64_t a1);
 

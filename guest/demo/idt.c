@@ -69,3 +69,14 @@ void irq_dispatch(uint64_t vector)
 		apic_eoi();
 	cpu->irq_depth--;
 }
+
+void trap_from_user(const struct trap_frame *frame)
+{
+	this_cpu()->user_exit = (struct user_exit){
+		.vector = frame->vector,
+		.error = frame->error,
+		.rip = frame->rip,
+		.rax = frame->rax,
+	};
+	user_leave();
+}

@@ -25,6 +25,7 @@
 #define VEC_WAKE 0xf0 /* leave HLT and look for work */
 #define VEC_FLUSH 0xf1 /* TLB shootdown */
 #define VEC_SELF 0xf2 /* selfcheck's interrupt into lazy mode */
+#define VEC_EVENT 0xf8 /* Xen: some event channel */
 #define VEC_SPURIOUS 0xff
 
 #define TRAP_STUB_SIZE 16

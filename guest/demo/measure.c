@@ -6,6 +6,7 @@
 #include "console.h"
 #include "cpu.h"
 #include "lib.h"
+#include "platform.h"
 #include "workload.h"
 
 void measure_begin(struct measure *m, const char *workload, enum pvb_submit_mode mode,
@@ -21,7 +22,7 @@ void measure_begin(struct measure *m, const char *workload, enum pvb_submit_mode
 	};
 	memcpy(m->record.workload, workload, strlen(workload));
 	pvb_cpu_stats(c, &m->before);
-	out32(PVB_PORT_MARK, 0);
+	platform_mark();
 }
 
 void measure_round(struct measure *m, uint64_t cycles, uint64_t ptes)
@@ -84,7 +85,7 @@ void measure_end(struct measure *m)
 	r->ad_merged = m->used.carried;
 	r->conflicts = m->used.conflicts;
 	if (c->mode != PVB_MODE_DIRECT)
-		out32(PVB_PORT_RECORD, (uint32_t)(uint64_t)r);
+		platform_record(r);
 
 	say("%s apply=%s mode=%s batch=%u rounds=%u ptes=%lu hypercalls=%lu exits=%lu "
 	    "ps_per_pte=%lu/%lu/%lu ad_merged=%lu ad_lost=%lu conflicts=%lu verified=%lu\n",

@@ -3,7 +3,6 @@
  * Stage: demo guest - the machine that hypervisor/vmm presents (machine.h).
  */
 #include "platform.h"
-#include <pvbatch/machine.h>
 #include "cpu.h"
 #include "mm.h"
 
@@ -29,6 +28,27 @@ void platform_sleep(void)
 void platform_wake_others(void)
 {
 	apic_ipi(ICR_ALL_BUT_SELF | VEC_WAKE);
+}
+
+/* Kernel memory is mapped one to one (mm.h). */
+pvb_gpa_t platform_gpa(const volatile void *ptr)
+{
+	return pvb_gpa((uint64_t)ptr);
+}
+
+uint64_t *platform_pte(pvb_gpa_t gpa)
+{
+	return (uint64_t *)pvb_gpa_raw(gpa);
+}
+
+void platform_mark(void)
+{
+	out32(PVB_PORT_MARK, 0);
+}
+
+void platform_record(struct pvb_record *record)
+{
+	out32(PVB_PORT_RECORD, (uint32_t)(uint64_t)record);
 }
 
 const volatile uint64_t *platform_table(uint64_t entry)

@@ -6,7 +6,7 @@
 #ifndef DEMO_PLATFORM_H
 #define DEMO_PLATFORM_H
 
-#include <pvbatch/types.h>
+#include <pvbatch/machine.h>
 
 /* platform_write() - @bytes of console output. */
 void platform_write(const char *text, size_t bytes);
@@ -18,6 +18,14 @@ void platform_exit(unsigned int code) __attribute__((noreturn));
 void platform_sleep(void);
 /* platform_wake_others() - end that sleep on all other CPUs, also if it is about to begin. */
 void platform_wake_others(void);
+
+/* platform_gpa() - what a host calls the address of @ptr; platform_pte(): the reverse. */
+pvb_gpa_t platform_gpa(const volatile void *ptr);
+uint64_t *platform_pte(pvb_gpa_t gpa);
+
+/* platform_mark() - a measurement begins; platform_record() - it is over, hand it out. */
+void platform_mark(void);
+void platform_record(struct pvb_record *record);
 
 /* platform_table() - the page table that @entry, or CR3, points to; NULL: not in RAM. */
 const volatile uint64_t *platform_table(uint64_t entry);

@@ -78,7 +78,7 @@ static bool wait_writable(struct trap_frame *frame)
 			return false;
 		cpu_relax();
 	}
-	asm volatile("cli" : : : "memory");
+	(void)irq_save();
 	return true;
 }
 

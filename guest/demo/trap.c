@@ -34,15 +34,8 @@ void trap_dispatch(struct trap_frame *frame)
 		irq_dispatch(frame->vector);
 		return;
 	}
-	if (frame->cs & 3) {
-		cpu->user_exit = (struct user_exit){
-			.vector = frame->vector,
-			.error = frame->error,
-			.rip = frame->rip,
-			.rax = frame->rax,
-		};
-		user_leave();
-	}
+	if (frame->cs & 3)
+		trap_from_user(frame);
 	if (frame->vector != VEC_DF && frame->vector != VEC_NMI) {
 		if (cpu->trap_hook && cpu->trap_hook(frame))
 			return;

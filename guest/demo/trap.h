@@ -50,6 +50,8 @@ void trap_init_cpu(void);
 void trap_dispatch(struct trap_frame *frame);
 /* irq_dispatch() - an interrupt arrived by @vector, VEC_FIRST_IRQ or above. */
 void irq_dispatch(uint64_t vector);
+/* trap_from_user() - an exception at CPL 3 ends user_enter(). */
+void trap_from_user(const struct trap_frame *frame) __attribute__((noreturn));
 
 /* dump.c: print all there is to know about an exception. */
 void trap_dump(const struct trap_frame *frame);
