@@ -30,6 +30,10 @@
 /* Takes a vCPU out of KVM_RUN; its handler does nothing. */
 #define VMM_SIGNAL_KICK SIGUSR1
 
+/* error.c: fill in @error and return -@code. */
+int vmm_error_set(struct vmm_error *error, enum vmm_fault fault, int code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* memory.c */
 struct memory {
 	uint8_t *ram;
@@ -155,8 +159,6 @@ struct vm {
 };
 
 /* vm.c */
-int vmm_error_set(struct vmm_error *error, enum vmm_fault fault, int code, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
 /* The machine ends; the first reason counts. From any thread. */
 void vm_end(struct vm *vm, enum vmm_end end, unsigned int code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -23,17 +23,6 @@
 #define VCPU_STACK (256UL << 10)
 #define RECORDS_BYTES (4096UL * sizeof(struct pvb_record))
 
-int vmm_error_set(struct vmm_error *error, enum vmm_fault fault, int code, const char *format, ...)
-{
-	va_list args;
-
-	error->fault = fault;
-	va_start(args, format);
-	vsnprintf(error->text, sizeof(error->text), format, args);
-	va_end(args);
-	return -(code ? code : EIO);
-}
-
 void vm_wake_loop(struct vm *vm)
 {
 	uint64_t one = 1;
