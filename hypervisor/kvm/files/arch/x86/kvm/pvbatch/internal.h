@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: in-kernel KVM - what call.c, backend.c and mmu_sync.h share.
+ *
+ * One struct kvm_pvb per VM, made with it; one struct kvm_pvb_vcpu per vCPU, made at
+ * the vCPU's first call and freed with it.
+ */
+#ifndef __KVM_X86_PVBATCH_INTERNAL_H
+#define __KVM_X86_PVBATCH_INTERNAL_H
+
+#include <linux/kvm_host.h>
+#include <pvbatch/engine.h>
+
+#include "pvbatch.h"
+
+struct kvm_pvb {
+	struct pvb_vm vm;
+	/* Negotiations, registrations, resets, the switch: what decides about promises. */
+	struct mutex lock;
+	bool enabled; /* the per-VM switch in debugfs */
+	/*
+	 * Moves on when the VM's negotiation is withdrawn from outside: registrations of
+	 * an older one are void. A vCPU's registration is its own thread's to change.
+	 */
+	u32 generation;
+};
+
+/* A run of entries of one guest page table that is to be synchronised. */
+struct kvm_pvb_run {
+	gfn_t gfn;
+	u16 first;
+	u16 nr;
+};
+
+/*
+ * Runs collected before they are synchronised under one mmu_lock and with one TLB flush.
+ * PVB_RUN_PTES bounds what is done in between two looks at who else wants the lock.
+ */
+#define PVB_RUNS 64
+#define PVB_RUN_PTES (8 * PVB_PTES_PER_TABLE)
+
+struct kvm_pvb_vcpu {
+	struct pvb_vcpu engine;
+	u32 generation; /* of kvm_pvb that the registration belongs to */
+
+	struct kvm_pvb_run runs[PVB_RUNS];
+	unsigned int nr_runs;
+	unsigned int nr_ptes; /* in runs */
+	bool named; /* this call has named a run */
+	bool flushed; /* since the last run was named, all TLBs were flushed */
+
+	struct kvm_host_map map; /* the table the engine has mapped */
+	struct gfn_to_hva_cache page; /* of guest memory that was copied from or to last */
+
+	struct pvb_host_stats seen; /* what of the engine's counters is in KVM's already */
+};
+
+extern const struct pvb_backend kvm_pvb_backend;
+
+/* backend.c */
+void kvm_pvb_drain(struct kvm_vcpu *vcpu);
+
+/* mmu_sync.h */
+bool kvm_pvb_sync_runs(struct kvm_vcpu *vcpu, const struct kvm_pvb_run *runs, unsigned int nr);
+void kvm_pvb_set_promise(struct kvm_vcpu *vcpu, bool promise, bool leaf_unsync);
+
+/* call.c */
+void kvm_pvb_withdraw(struct kvm *kvm);
+
+#endif /* __KVM_X86_PVBATCH_INTERNAL_H */

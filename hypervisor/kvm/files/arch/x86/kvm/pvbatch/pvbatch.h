@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: in-kernel KVM - what the hooks in KVM x86 call.
+ *
+ *   hypercall -> call.c -> engine -> backend.c -> mmu_sync.h (in mmu/mmu.c)
+ *
+ * docs/kvm.md explains what a guest promises and what KVM then leaves out, and why
+ * each of these hooks is where it is.
+ */
+#ifndef __KVM_X86_PVBATCH_H
+#define __KVM_X86_PVBATCH_H
+
+#include <linux/kvm_host.h>
+
+#ifdef CONFIG_X86_64
+
+int kvm_pvb_init_vm(struct kvm *kvm);
+void kvm_pvb_destroy_vm(struct kvm *kvm);
+void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu);
+void kvm_pvb_create_debugfs(struct kvm *kvm);
+
+bool kvm_pvb_is_call(unsigned long nr);
+unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigned long a0,
+				unsigned long a1, bool op_64_bit);
+
+void kvm_pvb_reset_vcpu(struct kvm_vcpu *vcpu);
+void kvm_pvb_paging_off(struct kvm_vcpu *vcpu);
+
+/* mmu_sync.h */
+void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
+
+/*
+ * kvm_pvb_names_changes() - has @vcpu promised to name each entry of a leaf table that it
+ * changes? Then its CR3 loads need synchronise nothing.
+ */
+static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch.pvb_promise);
+}
+
+/* kvm_pvb_leaf_unsync() - are leaf tables of this VM never to be write-protected? */
+static inline bool kvm_pvb_leaf_unsync(struct kvm *kvm)
+{
+	return READ_ONCE(kvm->arch.pvb_leaf_unsync);
+}
+
+/*
+ * kvm_pvb_sync_all() - a flush of everything that names nothing: the guest is in doubt.
+ * CR3 loads synchronise nothing for such a vCPU, so all address spaces have to be
+ * synchronised now. Returns false for a vCPU that has promised nothing: KVM does as ever.
+ */
+static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
+{
+	if (likely(!kvm_pvb_names_changes(vcpu)))
+		return false;
+	kvm_pvb_sync_everything(vcpu);
+	return true;
+}
+
+#else
+
+static inline int kvm_pvb_init_vm(struct kvm *kvm)
+{
+	return 0;
+}
+static inline void kvm_pvb_destroy_vm(struct kvm *kvm) { }
+static inline void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu) { }
+static inline void kvm_pvb_create_debugfs(struct kvm *kvm) { }
+static inline bool kvm_pvb_is_call(unsigned long nr)
+{
+	return false;
+}
+static inline unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr,
+					      unsigned long a0, unsigned long a1, bool op_64_bit)
+{
+	return -KVM_ENOSYS;
+}
+static inline void kvm_pvb_reset_vcpu(struct kvm_vcpu *vcpu) { }
+static inline void kvm_pvb_paging_off(struct kvm_vcpu *vcpu) { }
+static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+static inline bool kvm_pvb_leaf_unsync(struct kvm *kvm)
+{
+	return false;
+}
+static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+#endif
+
+#endif /* __KVM_X86_PVBATCH_H */
