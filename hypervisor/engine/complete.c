@@ -50,28 +50,40 @@ int pvb_result_close(struct pvb_work *work, const struct pvb_entry *entry)
 		       0;
 }
 
-/* pvb_answer_entry() - note @status and the PTEs @done in the host's copy of @entry. */
-void pvb_answer_entry(struct pvb_work *work, struct pvb_entry *entry, enum pvb_status status,
-		      uint32_t done)
+/* pvb_answer_entry() - entry @index of the chunk ended in @status after @done PTEs. */
+void pvb_answer_entry(struct pvb_work *work, uint32_t index, enum pvb_status status, uint32_t done)
 {
-	entry->answer = pvb_answer(status, done);
+	work->answers[index] = pvb_answer(status, done);
 	if (unlikely(status == PVB_ST_CONFLICT))
 		work->hdr.conflicts++;
 	else if (unlikely(status != PVB_ST_OK))
 		work->hdr.refused++;
 }
 
+/* pvb_answer_singles() - @nr single-PTE entries from @index of the chunk on went well. */
+void pvb_answer_singles(struct pvb_work *work, uint32_t index, uint32_t nr)
+{
+	uint64_t answer = pvb_answer(PVB_ST_OK, 1);
+	uint64_t four = answer << 48 | answer << 32 | answer << 16 | answer;
+	uint32_t i;
+
+	/* Up to three too many: those are of entries yet to be answered. */
+	for (i = 0; i < nr; i += PVB_ANSWERS_AT_ONCE)
+		__builtin_memcpy(&work->answers[index + i], &four, sizeof(four));
+}
+
 /* pvb_complete_chunk() - write the answers of @nr entries from @first on. 0 or -PVB_EFAULT. */
 int pvb_complete_chunk(struct pvb_work *work, uint32_t first, uint32_t nr)
 {
 	const struct pvb_backend *backend = work->backend;
+	pvb_gpa_t gpa = pvb_entry_gpa(work, first);
 	struct pvb_vcpu *vcpu = work->vcpu;
-	pvb_gpa_t gpa = pvb_gpa_add(pvb_entry_gpa(work, first), offsetof(struct pvb_entry, answer));
-	uint32_t i;
+	const uint16_t *answer = work->answers;
 
-	for (i = 0; i < nr; i++) {
-		const uint16_t *answer = &vcpu->chunk[i].answer;
-
+	if (backend->write_answers)
+		return backend->write_answers(vcpu->ctx, gpa, answer, nr) ? -PVB_EFAULT : 0;
+	gpa = pvb_gpa_add(gpa, offsetof(struct pvb_entry, answer));
+	for (; nr; nr--, answer++) {
 		if (backend->write_guest(vcpu->ctx, gpa, answer, (uint32_t)sizeof(*answer)))
 			return -PVB_EFAULT;
 		gpa = pvb_gpa_add(gpa, sizeof(struct pvb_entry));

@@ -33,6 +33,19 @@ struct pvb_seen {
 	uint32_t carried_d;
 };
 
+/* A shape of entries that has been checked, and what the other checks need of it. */
+struct pvb_shape {
+	uint64_t raw; /* nr, op, flags and result */
+	enum pvb_status status;
+	enum pvb_op op;
+	bool single; /* one PTE, without result and soft bits: pvb_apply_singles() */
+	bool hint;
+	uint32_t last; /* byte of a table where a run of nr PTEs may start at the latest */
+	uint64_t span; /* bytes from the first page of a template to the last one */
+};
+
+#define PVB_ANSWERS_AT_ONCE 4 /* answers in one store */
+
 /* One PVB_CALL_SUBMIT. */
 struct pvb_work {
 	struct pvb_vcpu *vcpu;
@@ -49,6 +62,9 @@ struct pvb_work {
 	uint32_t budget; /* work left, in PTEs; a refused entry costs one */
 	uint32_t unpolled; /* work since should_yield was asked */
 
+	struct pvb_shape shape; /* of the last entry validated */
+	uint16_t answers[PVB_CHUNK + PVB_ANSWERS_AT_ONCE - 1]; /* of the chunk's entries */
+
 	uint32_t entries; /* answered in this call */
 	struct pvb_seen seen; /* sums of the carried counters; bitmaps of the last piece */
 
@@ -63,7 +79,8 @@ int pvb_decode_chunk(struct pvb_work *work, uint32_t first, uint32_t nr);
 /* validate.c */
 int pvb_validate_header(const struct pvb_work *work);
 int pvb_validate_skip(const struct pvb_work *work, const struct pvb_entry *entry);
-enum pvb_status pvb_validate_entry(const struct pvb_work *work, const struct pvb_entry *entry);
+uint32_t pvb_validate_run(struct pvb_work *work, uint32_t index, uint32_t nr,
+			  enum pvb_status *status);
 
 /* table.c */
 enum pvb_status pvb_table_use(struct pvb_work *work, pvb_gpa_t table);
@@ -75,6 +92,8 @@ void pvb_table_drop(struct pvb_work *work);
 enum pvb_status pvb_apply(struct pvb_work *work, const struct pvb_entry *entry, uint32_t *at,
 			  uint32_t end);
 
+uint32_t pvb_apply_singles(struct pvb_work *work, uint32_t first, uint32_t nr);
+
 /* flush.c */
 void pvb_flush(struct pvb_work *work);
 
@@ -82,8 +101,8 @@ void pvb_flush(struct pvb_work *work);
 bool pvb_result_open(struct pvb_work *work, const struct pvb_entry *entry, uint32_t skip);
 void pvb_result_add(struct pvb_work *work, const struct pvb_entry *entry, uint32_t at);
 int pvb_result_close(struct pvb_work *work, const struct pvb_entry *entry);
-void pvb_answer_entry(struct pvb_work *work, struct pvb_entry *entry, enum pvb_status status,
-		      uint32_t done);
+void pvb_answer_entry(struct pvb_work *work, uint32_t index, enum pvb_status status, uint32_t done);
+void pvb_answer_singles(struct pvb_work *work, uint32_t index, uint32_t nr);
 int pvb_complete_chunk(struct pvb_work *work, uint32_t first, uint32_t nr);
 void pvb_account(struct pvb_work *work, int64_t result);
 int64_t pvb_complete(struct pvb_work *work, int64_t result);
@@ -105,6 +124,18 @@ static inline bool pvb_gpa_fits(const struct pvb_vm *vm, uint64_t gpa, uint32_t 
 static inline pvb_gpa_t pvb_gpa_add(pvb_gpa_t gpa, uint64_t bytes)
 {
 	return pvb_gpa(pvb_gpa_raw(gpa) + bytes);
+}
+
+/* pvb_entry_slot() - index in its table of the first PTE of @entry. */
+static inline uint32_t pvb_entry_slot(const struct pvb_entry *entry)
+{
+	return (entry->pte_gpa & (PVB_PAGE_SIZE - 1)) / (uint32_t)sizeof(uint64_t);
+}
+
+/* pvb_entry_table() - gpa of the page table that @entry is about. */
+static inline pvb_gpa_t pvb_entry_table(const struct pvb_entry *entry)
+{
+	return pvb_gpa(entry->pte_gpa & ~(PVB_PAGE_SIZE - 1));
 }
 
 /* pvb_result_words() - 64-bit words of one of the two bitmaps for @nr PTEs. */

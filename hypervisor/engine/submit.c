@@ -73,19 +73,16 @@ static enum pvb_status apply_entry(struct pvb_work *work, const struct pvb_entry
 }
 
 /*
- * run_entry() - validate and apply one entry from PTE *@at on.
+ * run_entry() - apply @entry, which is good, from PTE *@at on.
  * @fault: set when guest memory that was there has gone.
  * Returns its status; PVB_ST_PENDING when the call is to end within it.
  */
 static enum pvb_status run_entry(struct pvb_work *work, const struct pvb_entry *entry, uint32_t *at,
 				 bool *fault)
 {
-	enum pvb_status status = pvb_validate_entry(work, entry);
+	enum pvb_status status = pvb_table_use(work, pvb_entry_table(entry));
 
-	if (unlikely(status != PVB_ST_OK))
-		return status;
-	status = pvb_table_use(work, pvb_gpa(entry->pte_gpa & ~(PVB_PAGE_SIZE - 1)));
-	if (unlikely(status != PVB_ST_OK))
+	if (status != PVB_ST_OK)
 		return status;
 	if (!(entry->flags & PVB_ENT_RESULT))
 		return apply_entry(work, entry, at);
@@ -99,27 +96,52 @@ static enum pvb_status run_entry(struct pvb_work *work, const struct pvb_entry *
 }
 
 /*
+ * run_singles() - apply and answer single-PTE entries of the mapped table, from @index of
+ * the chunk on: @good of them, or fewer. Returns how many.
+ */
+static uint32_t run_singles(struct pvb_work *work, uint32_t index, uint32_t good)
+{
+	uint32_t nr;
+
+	if (!work->shape.single || !work->ptes)
+		return 0;
+	nr = pvb_apply_singles(work, index, min32(min32(good, work->budget), PVB_PIECE));
+	pvb_answer_singles(work, index, nr);
+	charge(work, nr);
+	work->hdr.applied += nr;
+	return nr;
+}
+
+/*
  * run_chunk() - process the @nr entries of the chunk, the first from PTE *@at on.
  * Returns how many are answered; if fewer than @nr, *@at says how far the next one got.
  */
 static uint32_t run_chunk(struct pvb_work *work, uint32_t nr, uint32_t *at, bool *fault)
 {
-	struct pvb_entry *chunk = work->vcpu->chunk;
-	uint32_t i;
+	uint32_t i = 0, good = 0; /* entries from i on that are known to be good */
 
-	for (i = 0; i < nr && !*fault; i++) {
-		enum pvb_status status;
-		uint32_t budget;
+	while (i < nr && !*fault) {
+		enum pvb_status status = PVB_ST_OK;
+		uint32_t budget = work->budget, singles;
 
 		if (i && unlikely(exhausted(work)))
 			break;
-		budget = work->budget;
-		status = run_entry(work, &chunk[i], at, fault);
-		if (unlikely(status == PVB_ST_PENDING))
-			break;
+		if (!good)
+			good = pvb_validate_run(work, i, nr - i, &status);
+		if (likely(good)) {
+			singles = run_singles(work, i, good);
+			i += singles;
+			good -= singles;
+			if (singles)
+				continue;
+			good--;
+			status = run_entry(work, &work->vcpu->chunk[i], at, fault);
+			if (unlikely(status == PVB_ST_PENDING))
+				break;
+		}
 		if (unlikely(work->budget == budget))
 			charge(work, 1); /* a refused entry is work, too */
-		pvb_answer_entry(work, &chunk[i], status, *at);
+		pvb_answer_entry(work, i++, status, *at);
 		*at = 0;
 	}
 	return i;
@@ -168,6 +190,7 @@ int64_t pvb_submit(struct pvb_vcpu *vcpu)
 		.buffer = vcpu->buffer,
 		.bytes = vcpu->bytes,
 		.budget = vcpu->vm->max_work,
+		.shape.raw = ~0ULL, /* of no entry */
 	};
 	int64_t result;
 

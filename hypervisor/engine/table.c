@@ -54,7 +54,7 @@ enum pvb_status pvb_table_use(struct pvb_work *work, pvb_gpa_t table)
 void pvb_table_changed(struct pvb_work *work, const struct pvb_entry *entry, uint32_t first,
 		       uint32_t nr)
 {
-	uint32_t slot = (entry->pte_gpa & (PVB_PAGE_SIZE - 1)) / sizeof(uint64_t) + first;
+	uint32_t slot = pvb_entry_slot(entry) + first;
 	struct pvb_changed_run *run = &work->run;
 	bool hint = entry->flags & PVB_ENT_HINT;
 

@@ -37,7 +37,7 @@ static void changed(void *ctx, const struct pvb_changed_run *run)
 {
 	struct pvb_inproc_vcpu *vcpu = ctx;
 
-	__atomic_fetch_add(&vcpu->host->told, run->nr, __ATOMIC_RELAXED);
+	__atomic_store_n(&vcpu->told, vcpu->told + run->nr, __ATOMIC_RELAXED);
 }
 
 static void flush(void *ctx, const struct pvb_flush_req *req)
@@ -74,6 +74,7 @@ int64_t pvb_inproc_call(void *ctx, enum pvb_call call, uint64_t a0, uint64_t a1)
 static const struct pvb_backend inproc_backend = {
 	.read_guest = pvb_inproc_read,
 	.write_guest = pvb_inproc_write,
+	.write_answers = pvb_inproc_write_answers,
 	.map_table = map_table,
 	.unmap_table = unmap_table,
 	.changed = changed,

@@ -39,6 +39,7 @@ struct pvb_inproc_vcpu {
 	pthread_mutex_t lock;
 	struct pvb_inproc_tlb tlb[PVB_INPROC_TLB];
 	uint64_t walks; /* under lock: page walks done */
+	uint64_t told; /* PTEs told to changed by this vCPU's calls; relaxed */
 };
 
 struct pvb_inproc_config {
@@ -57,7 +58,6 @@ struct pvb_inproc {
 	uint8_t *ram;
 	uint64_t next_page; /* gpa of the first page not given out, atomically */
 	struct pvb_inproc_vcpu vcpus[PVB_INPROC_VCPUS_MAX];
-	uint64_t told; /* PTEs told to changed, atomically */
 };
 
 /* Why an access did not happen. */
@@ -90,6 +90,7 @@ pvb_gpa_t pvb_inproc_gpa_of(const struct pvb_inproc *host, const volatile void *
 pvb_gpa_t pvb_inproc_alloc(struct pvb_inproc *host, uint64_t pages);
 int pvb_inproc_read(void *ctx, pvb_gpa_t gpa, void *dst, uint32_t bytes);
 int pvb_inproc_write(void *ctx, pvb_gpa_t gpa, const void *src, uint32_t bytes);
+int pvb_inproc_write_answers(void *ctx, pvb_gpa_t gpa, const uint16_t *answers, uint32_t nr);
 
 /* walker.c */
 

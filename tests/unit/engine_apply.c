@@ -261,7 +261,7 @@ static void changed_writes_nothing(void **state)
 	for (i = 0; i < 512; i++)
 		assert_int_equal(rig.table[i], PFN(0x300 + i) | RW);
 	assert_int_equal(rig.hdr->applied, 512);
-	assert_int_equal(rig.host->told, 512);
+	assert_int_equal(rig.cpu->told, 512);
 }
 
 int main(void)

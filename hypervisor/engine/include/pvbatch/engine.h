@@ -42,6 +42,12 @@ struct pvb_backend {
 	int (*read_guest)(void *ctx, pvb_gpa_t gpa, void *dst, uint32_t bytes);
 	int (*write_guest)(void *ctx, pvb_gpa_t gpa, const void *src, uint32_t bytes);
 	/*
+	 * Write @answers to the answer fields, and to nothing else, of @nr consecutive
+	 * struct pvb_entry, the first at @gpa. 0 or -PVB_EFAULT. May be NULL: write_guest for
+	 * each. Worth having: it is called once for up to PVB_CHUNK entries.
+	 */
+	int (*write_answers)(void *ctx, pvb_gpa_t gpa, const uint16_t *answers, uint32_t nr);
+	/*
 	 * Map the page table at @table (page-aligned, untrusted) for atomic access.
 	 * On success *ptes are its 512 entries until unmap_table, and PVB_ST_OK; else
 	 * PVB_ST_BAD_GPA, PVB_ST_DENIED or PVB_ST_RETRY. The engine maps one table at
@@ -77,7 +83,7 @@ struct pvb_vm {
 /* Longer range flushes become PVB_FLUSH_ALL, so that a backend may loop over the pages (law 7). */
 #define PVB_FLUSH_RANGE_MAX 16384U
 
-#define PVB_CHUNK 32 /* entries copied and validated at a time */
+#define PVB_CHUNK 64 /* entries copied and validated at a time */
 
 struct pvb_vcpu {
 	struct pvb_vm *vm;
