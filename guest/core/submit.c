@@ -21,7 +21,7 @@ void pvb_lose_host(struct pvb_cpu *c, int64_t error)
 	struct pvb_guest *g = c->guest;
 
 	c->mode = PVB_MODE_DIRECT;
-	__atomic_store_n(&g->mode, PVB_MODE_DIRECT, __ATOMIC_RELAXED);
+	__atomic_store_n((uint32_t *)&g->mode, PVB_MODE_DIRECT, __ATOMIC_RELAXED);
 	/* Several CPUs may find out at once, each for its own queue; one tells. */
 	if (!__atomic_exchange_n(&g->lost, 1, __ATOMIC_ACQ_REL) && g->ops->lost)
 		g->ops->lost(error);

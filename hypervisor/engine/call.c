@@ -50,7 +50,7 @@ static int64_t dispatch(struct pvb_vcpu *vcpu, uint64_t call, uint64_t a0, uint6
 	case PVB_CALL_REGISTER:
 		return pvb_register(vcpu, a0, a1);
 	case PVB_CALL_SUBMIT:
-		return pvb_submit(vcpu);
+		return pvb_engine_submit(vcpu);
 	case PVB_CALL_STATS:
 		return call_stats(vcpu, a0, a1);
 	default:

@@ -108,7 +108,7 @@ void pvb_account(struct pvb_work *work, int64_t result);
 int64_t pvb_complete(struct pvb_work *work, int64_t result);
 
 /* submit.c, negotiate.c */
-int64_t pvb_submit(struct pvb_vcpu *vcpu);
+int64_t pvb_engine_submit(struct pvb_vcpu *vcpu);
 int64_t pvb_negotiate(struct pvb_vcpu *vcpu, uint64_t gpa);
 int64_t pvb_register(struct pvb_vcpu *vcpu, uint64_t gpa, uint64_t bytes);
 void pvb_unregister(struct pvb_vcpu *vcpu);

@@ -178,10 +178,10 @@ static int64_t run_batch(struct pvb_work *work)
 }
 
 /*
- * pvb_submit() - process the batch in the calling vCPU's registered buffer.
+ * pvb_engine_submit() - process the batch in the calling vCPU's registered buffer.
  * Returns PVB_SUBMIT_DONE, PVB_SUBMIT_PARTIAL or -PVB_E*, as abi.h says.
  */
-int64_t pvb_submit(struct pvb_vcpu *vcpu)
+int64_t pvb_engine_submit(struct pvb_vcpu *vcpu)
 {
 	struct pvb_work work = {
 		.vcpu = vcpu,
