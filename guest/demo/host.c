@@ -89,15 +89,20 @@ static void on_started_cpus(void (*fn)(void))
 	}
 }
 
+void host_buffers(uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		if (!cpus[i].buffer)
+			cpus[i].buffer = mm_alloc(HOST_BUFFER_PAGES);
+	}
+}
+
 bool host_start(enum pvb_mode mode, uint32_t nr)
 {
 	/* A mode that is not offered leaves the library in PVB_MODE_DIRECT. */
 	if (pvb_guest_init(&guest, &transport, &ops, mode, &scratch) || guest.mode != mode)
 		return false;
-	for (uint32_t i = 0; i < nr; i++) {
-		if (!cpus[i].buffer)
-			cpus[i].buffer = mm_alloc(HOST_BUFFER_PAGES);
-	}
+	host_buffers(nr);
 	started_cpus = nr;
 	start_error = 0;
 	on_started_cpus(start_cpu);
@@ -110,9 +115,4 @@ void host_stop(void)
 {
 	on_started_cpus(stop_cpu);
 	started_cpus = 0;
-}
-
-uint64_t host_features(void)
-{
-	return guest.features;
 }

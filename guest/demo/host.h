@@ -23,6 +23,9 @@ const char *doorbell_find(struct pvb_transport *transport);
 /* host_call() - one call by the doorbell in use; the result is sign-extended. */
 int64_t host_call(enum pvb_call call, uint64_t a0, uint64_t a1);
 
+/* host_buffers() - have a buffer for each of the first @cpus CPUs, unregistered. */
+void host_buffers(uint32_t cpus);
+
 /*
  * host_start() - negotiate @mode and give the first @cpus CPUs their buffers; each has its
  * struct pvb_cpu in struct cpu. PVB_MODE_DIRECT starts the library without a host.
@@ -31,9 +34,6 @@ int64_t host_call(enum pvb_call call, uint64_t a0, uint64_t a1);
 bool host_start(enum pvb_mode mode, uint32_t cpus);
 /* host_stop() - undo it: queues submitted, buffers unregistered. */
 void host_stop(void);
-
-/* host_features() - what the last host_start() was granted: PVB_F_*. */
-uint64_t host_features(void);
 
 /* host_negotiate() - the raw call, filled in for this version; for probing and checking. */
 int64_t host_negotiate(struct pvb_negotiate *neg, uint64_t features);

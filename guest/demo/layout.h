@@ -30,4 +30,8 @@
 
 #define TRAP_STUB_SIZE 16
 
+/* PVB_CALL_REGISTER by either doorbell; selfcheck_user.c compares them with abi.h. */
+#define USER_PORT 0x5648
+#define USER_HYPERCALL 0x70766202
+
 #endif /* DEMO_LAYOUT_H */

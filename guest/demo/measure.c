@@ -20,6 +20,7 @@ void measure_begin(struct measure *m, const char *workload, enum pvb_submit_mode
 		.batch = batch,
 		.ps_per_pte_min = ~0ULL,
 	};
+	m->calls = 0;
 	memcpy(m->record.workload, workload, strlen(workload));
 	pvb_cpu_stats(c, &m->before);
 	platform_mark();
@@ -81,10 +82,11 @@ void measure_end(struct measure *m)
 	r->ps_per_pte_median = kept ? m->samples[kept / 2] : 0;
 	if (!kept)
 		r->ps_per_pte_min = 0;
-	r->hypercalls = m->used.calls;
+	r->hypercalls = m->used.calls + m->calls;
 	r->ad_merged = m->used.carried;
 	r->conflicts = m->used.conflicts;
-	if (c->mode != PVB_MODE_DIRECT)
+	/* apply=direct makes no calls, and is no mode of a batch: only the line below. */
+	if (r->hypercalls)
 		platform_record(r);
 
 	say("%s apply=%s mode=%s batch=%u rounds=%u ptes=%lu hypercalls=%lu exits=%lu "

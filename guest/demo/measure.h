@@ -14,6 +14,7 @@
 
 struct measure {
 	struct pvb_record record;
+	uint64_t calls; /* made beside the library, by the workload itself */
 	struct pvb_guest_stats before;
 	struct pvb_guest_stats used; /* since measure_begin(), valid after measure_end() */
 	uint64_t samples[MEASURE_SAMPLES]; /* picoseconds per PTE */

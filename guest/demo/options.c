@@ -45,6 +45,7 @@ static const struct key keys[] = {
 	    { "toggle", WORKLOAD_TOGGLE },
 	    { "compare", WORKLOAD_COMPARE },
 	    { "race", WORKLOAD_RACE },
+	    { "selfcheck", WORKLOAD_SELFCHECK },
 	    { "halt", WORKLOAD_HALT },
 	    { "triple", WORKLOAD_TRIPLE } } },
 	{ "fault",
