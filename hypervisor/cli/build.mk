@@ -5,7 +5,8 @@ VMM_SRCS := $(wildcard hypervisor/vmm/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
 CLI_LIBS := -luring -ljansson -lpthread
 
-$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS)) $(B)/libpvbatch-host.a
+$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS)) $(B)/libpvbatch-inproc.a \
+		$(B)/libpvbatch-host.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_host) $^ $(CLI_LIBS) -o $@
 
