@@ -58,8 +58,10 @@ static const char *const mode_names[] = {
 	[PVB_SUBMIT_RANGE] = "range",
 };
 
-static const char *apply_name(void)
+static const char *apply_name(const struct measure *m)
 {
+	if (m->calls)
+		return "none";
 	switch (this_cpu()->pvb.mode) {
 	case PVB_MODE_HOST_APPLY:
 		return "host";
@@ -91,7 +93,7 @@ void measure_end(struct measure *m)
 
 	say("%s apply=%s mode=%s batch=%u rounds=%u ptes=%lu hypercalls=%lu exits=%lu "
 	    "ps_per_pte=%lu/%lu/%lu ad_merged=%lu ad_lost=%lu conflicts=%lu verified=%lu\n",
-	    r->workload, apply_name(), mode_names[r->mode], r->batch, r->rounds, r->ptes,
+	    r->workload, apply_name(m), mode_names[r->mode], r->batch, r->rounds, r->ptes,
 	    r->hypercalls, r->exits, r->ps_per_pte_min, r->ps_per_pte_median, r->ps_per_pte_max,
 	    r->ad_merged, r->ad_lost, r->conflicts, r->verified);
 }

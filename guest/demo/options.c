@@ -13,9 +13,6 @@ struct options options = {
 	.workload = WORKLOAD_RACE,
 	.apply = APPLY_HOST | APPLY_GUEST,
 	.mode = MODE_PER_ENTRY | MODE_BATCHED | MODE_RANGE,
-	.pages = 4096,
-	.rounds = 9,
-	.batch = 0,
 };
 
 struct choice {
@@ -147,6 +144,11 @@ void options_parse(const char *cmdline)
 			set_word(word);
 		word = end;
 	}
+	/* The race waits for its workers at every step: smaller, for a result within seconds. */
+	if (!options.pages)
+		options.pages = options.workload == WORKLOAD_RACE ? 1024 : 4096;
+	if (!options.rounds)
+		options.rounds = options.workload == WORKLOAD_RACE ? 3 : 9;
 	options.lock_all = lock_choice;
 	options.plant = plant_choice;
 }
