@@ -17,4 +17,8 @@ $(B)/tests/core_engine: $(call objs,asan,tests/unit/core_engine.c $(CORE_MACHINE
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_asan) $^ -lcmocka -lpthread -o $@
 
-CHECK_TESTS += $(CORE_UNIT:%=$(B)/tests/%) $(B)/tests/core_engine
+$(B)/tests/core_race: $(call objs,tsan,tests/unit/core_race.c $(CORE_MACHINE))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_tsan) $^ -lcmocka -lpthread -o $@
+
+CHECK_TESTS += $(CORE_UNIT:%=$(B)/tests/%) $(B)/tests/core_engine $(B)/tests/core_race
