@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The engine's unit tests: one program a stage, with address and undefined sanitizers.
 
-ENGINE_UNIT := abi_golden engine_apply engine_header engine_entry
+ENGINE_UNIT := abi_golden engine_apply engine_header engine_entry engine_negotiate engine_flow
 ENGINE_RIG := tests/unit/engine_rig.c $(ENGINE_SRCS) $(INPROC_SRCS)
 
 define engine_unit_rule
