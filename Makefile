@@ -57,6 +57,7 @@ SLOW_TESTS :=    # the rest of `make test`
 CLEAN_DEPS :=
 
 include $(wildcard guest/*/build.mk hypervisor/*/build.mk tests/*/build.mk docs/build.mk)
+include install.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

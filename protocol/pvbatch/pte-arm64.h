@@ -16,6 +16,8 @@
 #ifndef PVBATCH_PTE_ARM64_H
 #define PVBATCH_PTE_ARM64_H
 
+#include <pvbatch/abi.h>
+
 #define PVB_PTE_FORMAT PVB_PTE_ARM64_4K
 
 #define PVB_PTE_P (1ULL << 0) /* valid */

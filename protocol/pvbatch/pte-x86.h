@@ -7,6 +7,8 @@
 #ifndef PVBATCH_PTE_X86_H
 #define PVBATCH_PTE_X86_H
 
+#include <pvbatch/abi.h>
+
 #define PVB_PTE_FORMAT PVB_PTE_X86_64
 
 #define PVB_PTE_P (1ULL << 0) /* present */
