@@ -129,11 +129,13 @@ static uint32_t before_wrap(uint64_t pte, uint32_t at, uint32_t end)
 enum pvb_status pvb_apply(struct pvb_work *work, const struct pvb_entry *entry, uint32_t *at,
 			  uint32_t end)
 {
-	uint64_t *ptes = work->ptes + pvb_entry_slot(entry);
+	uint64_t *ptes = work->ptes;
 	bool result = entry->flags & PVB_ENT_RESULT;
 	struct pvb_seen *seen = &work->seen;
 	uint64_t soft;
 
+	if (ptes)
+		ptes += pvb_entry_slot(entry);
 	switch (entry->op) {
 	case PVB_OP_SET:
 		if (entry->flags & PVB_ENT_FIXED)
@@ -156,8 +158,8 @@ enum pvb_status pvb_apply(struct pvb_work *work, const struct pvb_entry *entry, 
 
 /*
  * pvb_apply_singles() - apply entries @first to @first + @nr - 1 of the chunk, which are
- * good and all of work->shape, a single one, up to the first one that is in another table than the one that
- * is mapped, or that does not come out PVB_ST_OK. That one is untouched.
+ * good and all of work->shape, a single one, up to the first one that is in another table
+ * than the one that is mapped, or that does not come out PVB_ST_OK. That one is untouched.
  *
  * Returns how many were applied. The loop holds nothing but what a PTE needs: entries
  * were judged before it and are answered after it, as a locked instruction stalls what

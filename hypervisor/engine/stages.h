@@ -55,7 +55,8 @@ struct pvb_work {
 	uint32_t bytes;
 	struct pvb_batch_hdr hdr; /* the one copy of its IN half; the OUT half to be */
 
-	pvb_gpa_t table; /* the mapped table */
+	bool held; /* table is in use: mapped, or checked for CHANGED */
+	pvb_gpa_t table;
 	uint64_t *ptes; /* NULL: none is mapped */
 	struct pvb_changed_run run; /* applied, backend not told yet; nr = 0: nothing */
 
@@ -83,7 +84,7 @@ uint32_t pvb_validate_run(struct pvb_work *work, uint32_t index, uint32_t nr,
 			  enum pvb_status *status);
 
 /* table.c */
-enum pvb_status pvb_table_use(struct pvb_work *work, pvb_gpa_t table);
+enum pvb_status pvb_table_use(struct pvb_work *work, const struct pvb_entry *entry);
 void pvb_table_changed(struct pvb_work *work, const struct pvb_entry *entry, uint32_t first,
 		       uint32_t nr);
 void pvb_table_drop(struct pvb_work *work);

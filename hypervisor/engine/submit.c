@@ -80,7 +80,7 @@ static enum pvb_status apply_entry(struct pvb_work *work, const struct pvb_entry
 static enum pvb_status run_entry(struct pvb_work *work, const struct pvb_entry *entry, uint32_t *at,
 				 bool *fault)
 {
-	enum pvb_status status = pvb_table_use(work, pvb_entry_table(entry));
+	enum pvb_status status = pvb_table_use(work, entry);
 
 	if (status != PVB_ST_OK)
 		return status;

@@ -19,27 +19,37 @@ static void table_tell(struct pvb_work *work)
 /* pvb_table_drop() - tell what is left and unmap. All that is told is told before a flush. */
 void pvb_table_drop(struct pvb_work *work)
 {
-	if (!work->ptes)
+	if (!work->held)
 		return;
 	table_tell(work);
-	work->backend->unmap_table(work->vcpu->ctx, work->table, work->ptes);
+	if (work->ptes)
+		work->backend->unmap_table(work->vcpu->ctx, work->table, work->ptes);
 	work->ptes = NULL;
+	work->held = false;
 }
 
 /*
- * pvb_table_use() - have @table (page-aligned, untrusted) mapped at work->ptes.
+ * pvb_table_use() - have the table of @entry (page-aligned, untrusted) at hand: mapped at
+ * work->ptes, or, if nothing but its name is needed and the backend knows that case,
+ * checked only.
  * PVB_ST_OK, or the backend's reason: PVB_ST_BAD_GPA, PVB_ST_DENIED, PVB_ST_RETRY.
  */
-enum pvb_status pvb_table_use(struct pvb_work *work, pvb_gpa_t table)
+enum pvb_status pvb_table_use(struct pvb_work *work, const struct pvb_entry *entry)
 {
+	const struct pvb_backend *backend = work->backend;
+	bool check = entry->op == PVB_OP_CHANGED && backend->check_table;
+	pvb_gpa_t table = pvb_entry_table(entry);
 	enum pvb_status status;
 	uint64_t *ptes = NULL;
 
-	if (likely(work->ptes && pvb_gpa_raw(work->table) == pvb_gpa_raw(table)))
+	if (likely(work->held && pvb_gpa_raw(work->table) == pvb_gpa_raw(table) &&
+		   (check || work->ptes)))
 		return PVB_ST_OK;
 	pvb_table_drop(work);
-	status = work->backend->map_table(work->vcpu->ctx, table, &ptes);
+	status = check ? backend->check_table(work->vcpu->ctx, table) :
+			 backend->map_table(work->vcpu->ctx, table, &ptes);
 	if (status == PVB_ST_OK) {
+		work->held = true;
 		work->table = table;
 		work->ptes = ptes;
 	}

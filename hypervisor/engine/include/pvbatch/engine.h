@@ -27,7 +27,7 @@ struct pvb_changed_run {
 	pvb_gpa_t table; /* page-aligned gpa of the page table */
 	uint32_t first; /* index of the first PTE, 0..511 */
 	uint32_t nr; /* PTEs, 1..512 - first */
-	uint64_t *ptes; /* the mapped table, as map_table returned it */
+	uint64_t *ptes; /* the mapped table, as map_table returned it; NULL after check_table */
 	bool hint; /* old and new are the guest's templates: do not trust */
 	uint64_t old;
 	uint64_t new;
@@ -55,6 +55,11 @@ struct pvb_backend {
 	 */
 	enum pvb_status (*map_table)(void *ctx, pvb_gpa_t table, uint64_t **ptes);
 	void (*unmap_table)(void *ctx, pvb_gpa_t table, uint64_t *ptes);
+	/*
+	 * A table of which entries are named by PVB_OP_CHANGED only, so that nothing needs
+	 * to be mapped: PVB_ST_OK or a reason, as map_table. May be NULL: it is mapped.
+	 */
+	enum pvb_status (*check_table)(void *ctx, pvb_gpa_t table);
 	/* Entries changed: bring shadow translations up to date. May be NULL. */
 	void (*changed)(void *ctx, const struct pvb_changed_run *run);
 	/* No CPU concerned uses an old translation when this returns (law 4). */

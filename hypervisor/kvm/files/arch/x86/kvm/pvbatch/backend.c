@@ -10,6 +10,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
 #include "mmu.h"
@@ -22,54 +23,93 @@ static struct kvm_pvb_vcpu *to_pvb(void *ctx)
 }
 
 /*
- * cached_page() - the cache for one page of guest memory, turned to the page that holds
- * @gpa. A batch is read and answered in pieces that mostly lie in one page, the
- * registered one, which is looked up again only when memslots change.
- *
- * Returns NULL for an access that crosses a page or has no memory under it.
+ * find_page() - have v->page describe the page of guest memory that holds @gpa: a batch is
+ * read and answered in pieces that mostly lie in one page, the registered one, which is
+ * looked up again only when memslots change. False: it is not writable memory.
  */
-static struct gfn_to_hva_cache *cached_page(struct kvm_vcpu *vcpu, gpa_t gpa, u32 bytes)
+static bool find_page(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	struct gfn_to_hva_cache *page = &vcpu->arch.pvb->page;
-	gpa_t start = gpa & PAGE_MASK;
+	struct kvm_pvb_page *page = &vcpu->arch.pvb->page;
+	struct kvm_memslots *slots = kvm_memslots(vcpu->kvm);
+	gfn_t gfn = gpa_to_gfn(gpa);
+	bool writable = false;
 
-	if (offset_in_page(gpa) + bytes > PAGE_SIZE)
-		return NULL;
-	if ((page->gpa != start || !page->len) &&
-	    kvm_gfn_to_hva_cache_init(vcpu->kvm, page, start, PAGE_SIZE)) {
-		page->len = 0;
-		return NULL;
-	}
-	return page;
+	if (likely(page->slot && page->gfn == gfn && page->generation == slots->generation))
+		return true;
+	page->slot = gfn_to_memslot(vcpu->kvm, gfn);
+	page->gfn = gfn;
+	page->generation = slots->generation;
+	if (kvm_is_visible_memslot(page->slot))
+		page->hva = gfn_to_hva_memslot_prot(page->slot, gfn, &writable);
+	if (!writable || kvm_is_error_hva(page->hva))
+		page->slot = NULL;
+	return page->slot;
 }
 
+/*
+ * read_guest() - header and entries are whole words at multiples of 8 in one page, and
+ * copied as such; what is not goes the long way.
+ */
 static int read_guest(void *ctx, pvb_gpa_t at, void *dst, uint32_t bytes)
 {
 	struct kvm_vcpu *vcpu = ctx;
 	gpa_t gpa = pvb_gpa_raw(at);
-	struct gfn_to_hva_cache *page = cached_page(vcpu, gpa, bytes);
-	int r;
+	const u64 __user *from;
+	u64 *to = dst;
+	u32 i;
 
-	if (likely(page))
-		r = kvm_read_guest_offset_cached(vcpu->kvm, page, dst, offset_in_page(gpa), bytes);
-	else
-		r = kvm_vcpu_read_guest(vcpu, gpa, dst, bytes);
-	return r ? -PVB_EFAULT : 0;
+	if (unlikely((gpa | bytes) % sizeof(u64) || offset_in_page(gpa) + bytes > PAGE_SIZE ||
+		     !find_page(vcpu, gpa)))
+		return kvm_vcpu_read_guest(vcpu, gpa, dst, bytes) ? -PVB_EFAULT : 0;
+
+	from = (const u64 __user *)(vcpu->arch.pvb->page.hva + offset_in_page(gpa));
+	if (!user_read_access_begin(from, bytes))
+		return -PVB_EFAULT;
+	for (i = 0; i < bytes / sizeof(u64); i++)
+		unsafe_get_user(to[i], &from[i], fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -PVB_EFAULT;
+}
+
+/* put_guest() - write an answer (2 bytes) or whole words. The page has been found. */
+static bool put_guest(void __user *at, const void *src, uint32_t bytes)
+{
+	const u64 *from = src;
+	u64 __user *to = at;
+	u32 i;
+
+	if (!user_write_access_begin(at, bytes))
+		return false;
+	if (bytes == sizeof(u16)) {
+		unsafe_put_user(*(const u16 *)src, (u16 __user *)at, fault);
+	} else {
+		for (i = 0; i < bytes / sizeof(u64); i++)
+			unsafe_put_user(from[i], &to[i], fault);
+	}
+	user_write_access_end();
+	return true;
+fault:
+	user_write_access_end();
+	return false;
 }
 
 static int write_guest(void *ctx, pvb_gpa_t at, const void *src, uint32_t bytes)
 {
 	struct kvm_vcpu *vcpu = ctx;
+	struct kvm_pvb_page *page = &to_pvb(ctx)->page;
 	gpa_t gpa = pvb_gpa_raw(at);
-	struct gfn_to_hva_cache *page = cached_page(vcpu, gpa, bytes);
-	int r;
+	u32 size = bytes == sizeof(u16) ? sizeof(u16) : sizeof(u64);
 
-	if (likely(page))
-		r = kvm_write_guest_offset_cached(vcpu->kvm, page, (void *)src,
-						  offset_in_page(gpa), bytes);
-	else
-		r = kvm_vcpu_write_guest(vcpu, gpa, src, bytes);
-	return r ? -PVB_EFAULT : 0;
+	if (unlikely((gpa | bytes) % size || offset_in_page(gpa) + bytes > PAGE_SIZE ||
+		     !find_page(vcpu, gpa)))
+		return kvm_vcpu_write_guest(vcpu, gpa, src, bytes) ? -PVB_EFAULT : 0;
+	if (!put_guest((void __user *)(page->hva + offset_in_page(gpa)), src, bytes))
+		return -PVB_EFAULT;
+	mark_page_dirty_in_slot(vcpu->kvm, page->slot, page->gfn);
+	return 0;
 }
 
 /* owned() - is @table part of the registered buffer of any vCPU? */
@@ -114,6 +154,17 @@ static enum pvb_status map_table(void *ctx, pvb_gpa_t table, uint64_t **ptes)
 static void unmap_table(void *ctx, pvb_gpa_t table, uint64_t *ptes)
 {
 	kvm_vcpu_unmap(ctx, &to_pvb(ctx)->map, true);
+}
+
+/*
+ * check_table() - is @table guest memory, for entries that the guest has changed itself?
+ * The MMU finds by its gfn what shadows it, and reads it through the VMM's mapping.
+ */
+static enum pvb_status check_table(void *ctx, pvb_gpa_t table)
+{
+	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(ctx, gpa_to_gfn(pvb_gpa_raw(table)));
+
+	return kvm_is_visible_memslot(slot) ? PVB_ST_OK : PVB_ST_BAD_GPA;
 }
 
 /* kvm_pvb_drain() - synchronise what is collected. Afterwards no vCPU uses what it lowered. */
@@ -218,6 +269,7 @@ const struct pvb_backend kvm_pvb_backend = {
 	.write_guest = write_guest,
 	.map_table = map_table,
 	.unmap_table = unmap_table,
+	.check_table = check_table,
 	.changed = changed,
 	.flush = flush,
 	.should_yield = should_yield,

@@ -213,11 +213,6 @@ static s64 setup_call(struct kvm_vcpu *vcpu, struct kvm_pvb *pvb, unsigned long 
 	return result;
 }
 
-bool kvm_pvb_is_call(unsigned long nr)
-{
-	return nr - PVB_HC_BASE < PVB_NR_CALLS;
-}
-
 /*
  * kvm_pvb_hypercall() - answer one call of the guest. On the vCPU's thread, in its exit,
  * with kvm->srcu held. Returns what goes into RAX.

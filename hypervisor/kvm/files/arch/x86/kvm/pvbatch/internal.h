@@ -39,6 +39,14 @@ struct kvm_pvb_run {
 #define PVB_RUNS 64
 #define PVB_RUN_PTES (8 * PVB_PTES_PER_TABLE)
 
+/* Where a page of guest memory is in the VMM's address space, while memslots stay as they are. */
+struct kvm_pvb_page {
+	struct kvm_memory_slot *slot; /* NULL: nothing is known */
+	u64 generation;
+	gfn_t gfn;
+	unsigned long hva;
+};
+
 struct kvm_pvb_vcpu {
 	struct pvb_vcpu engine;
 	u32 generation; /* of kvm_pvb that the registration belongs to */
@@ -50,7 +58,7 @@ struct kvm_pvb_vcpu {
 	bool flushed; /* since the last run was named, all TLBs were flushed */
 
 	struct kvm_host_map map; /* the table the engine has mapped */
-	struct gfn_to_hva_cache page; /* of guest memory that was copied from or to last */
+	struct kvm_pvb_page page; /* of guest memory that was copied from or to last */
 
 	struct pvb_host_stats seen; /* what of the engine's counters is in KVM's already */
 };

@@ -23,8 +23,8 @@
 /* Guest entries copied at a time: 512 bytes of stack. */
 #define PVB_COPY 64
 
-/* Entries whose new page is looked up in one mmu_lock section: each may fault nothing in. */
-#define PVB_INSTALLS_MIN_CACHE 2
+/* Descriptors that one pvb_replace() may take. */
+#define PVB_INSTALL_NEEDS 2
 
 struct pvb_sync {
 	struct kvm_vcpu *vcpu;
@@ -138,7 +138,7 @@ static void pvb_replace(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spt
 	pvb_drop(sync, sptep);
 	if (vcpu->kvm->mmu_invalidate_in_progress ||
 	    kvm_mmu_memory_cache_nr_free_objects(&vcpu->arch.mmu_pte_list_desc_cache) <
-		    PVB_INSTALLS_MIN_CACHE)
+		    PVB_INSTALL_NEEDS)
 		return;
 	if (paging64_prefetch_gpte(vcpu, sp, sptep, gpte))
 		sync->installed++;
@@ -264,6 +264,14 @@ static const u64 __user *pvb_gptes(struct kvm_vcpu *vcpu, gfn_t gfn)
 	return kvm_is_error_hva(hva) ? NULL : (const u64 __user *)hva;
 }
 
+/* pvb_topup() - what pvb_replace() takes under the lock. Without it, there are faults instead. */
+static void pvb_topup(struct kvm_vcpu *vcpu)
+{
+	if (kvm_mmu_memory_cache_nr_free_objects(&vcpu->arch.mmu_pte_list_desc_cache) <
+	    PVB_INSTALL_NEEDS)
+		mmu_topup_memory_caches(vcpu, true);
+}
+
 static void pvb_sync_begin(struct pvb_sync *sync, struct kvm_vcpu *vcpu)
 {
 	*sync = (struct pvb_sync){
@@ -321,9 +329,7 @@ bool kvm_pvb_sync_runs(struct kvm_vcpu *vcpu, const struct kvm_pvb_run *runs, un
 	unsigned int i;
 	bool flushed;
 
-	/* What pvb_replace() may use. Without it, there are faults instead. */
-	mmu_topup_memory_caches(vcpu, true);
-
+	pvb_topup(vcpu);
 	pvb_sync_begin(&sync, vcpu);
 	write_lock(&kvm->mmu_lock);
 	for (i = 0; i < nr; i++) {
@@ -363,8 +369,7 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu)
 
 	++vcpu->stat.pvb_full_syncs;
 	vcpu_clear_mmio_info(vcpu, MMIO_GVA_ANY);
-	mmu_topup_memory_caches(vcpu, true);
-
+	pvb_topup(vcpu);
 	pvb_sync_begin(&sync, vcpu);
 	write_lock(&kvm->mmu_lock);
 	for (bucket = 0; bucket < KVM_NUM_MMU_PAGES; bucket++) {

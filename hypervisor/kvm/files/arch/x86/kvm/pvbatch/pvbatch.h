@@ -11,15 +11,21 @@
 #define __KVM_X86_PVBATCH_H
 
 #include <linux/kvm_host.h>
+#include <pvbatch/abi.h>
 
 #ifdef CONFIG_X86_64
+
+/* kvm_pvb_is_call() - is hypercall @nr one of ours? */
+static inline bool kvm_pvb_is_call(unsigned long nr)
+{
+	return nr - PVB_HC_BASE < PVB_NR_CALLS;
+}
 
 int kvm_pvb_init_vm(struct kvm *kvm);
 void kvm_pvb_destroy_vm(struct kvm *kvm);
 void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu);
 void kvm_pvb_create_debugfs(struct kvm *kvm);
 
-bool kvm_pvb_is_call(unsigned long nr);
 unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigned long a0,
 				unsigned long a1, bool op_64_bit);
 
