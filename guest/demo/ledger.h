@@ -53,7 +53,14 @@ void race_workers_stop(void);
 void race_focus(uint32_t first_page, uint32_t pages);
 void race_totals(struct race_totals *totals);
 
-/* race_progress() - wait until the workers have done some accesses to the pages in focus. */
+/*
+ * race_pace() - paced, the workers stand still but for a few accesses at each
+ * race_progress(); else they run as they can. Both are needed: a worker that runs freely
+ * while the auditor has no CPU leaves no page clean, so there is nothing to set anew.
+ */
+void race_pace(bool pace);
+
+/* race_progress() - wait, not for ever, until the workers have done some accesses. */
 void race_progress(void);
 
 /* The auditor's side, for pages from @first on, before and after a cleaning. */

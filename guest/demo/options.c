@@ -148,7 +148,7 @@ void options_parse(const char *cmdline)
 	if (!options.pages)
 		options.pages = options.workload == WORKLOAD_RACE ? 1024 : 4096;
 	if (!options.rounds)
-		options.rounds = options.workload == WORKLOAD_RACE ? 3 : 9;
+		options.rounds = options.workload == WORKLOAD_RACE ? 4 : 9;
 	options.lock_all = lock_choice;
 	options.plant = plant_choice;
 }

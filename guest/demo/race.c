@@ -4,8 +4,8 @@
  * make hardware set A and D in the same entries. Not one bit may be lost (law 1), and after
  * a flush no CPU may use an old translation (law 4); ledger.h says how that shows.
  *
- * Each round and table: clean; then to read-only and back. Between start and commit the
- * auditor waits for the workers, so that there is something to merge.
+ * Each round and table: to read-only and back, and a cleaning. Between start and commit
+ * the auditor waits for the workers, so that there is something to merge.
  */
 #include "console.h"
 #include "cpu.h"
@@ -70,28 +70,33 @@ static void start_pages(uint32_t first, uint32_t nr, uint64_t *olds)
 		olds[i] = pvb_start(pte_of(first + i));
 }
 
-/* Three ways to clean. Each fills in @map with what was young and dirty. */
+/*
+ * Three ways to clean. Each fills in @map with what was young and dirty; @wait lets the
+ * workers have a go between start and commit.
+ */
 
 /* Page by page, as the old entries say. */
 static void clean_commits(const struct shape *shape, uint32_t first, uint32_t nr,
-			  struct pvb_ad_map *map)
+			  struct pvb_ad_map *map, bool wait)
 {
 	static uint64_t olds[PVB_PTES_PER_TABLE];
 
 	start_pages(first, nr, olds);
-	race_progress();
+	if (wait)
+		race_progress();
 	pass_commit(shape, first, nr, olds, PVB_PTE_AD, 0);
 	for (uint32_t i = 0; i < nr; i++)
 		note(map, i, olds[i]);
 }
 
 /* As one run: the union of its A and D bits stands for all its pages (law 2). */
-static void clean_run(uint32_t first, uint32_t nr, struct pvb_ad_map *map)
+static void clean_run(uint32_t first, uint32_t nr, struct pvb_ad_map *map, bool wait)
 {
 	struct pvb_cpu *c = &this_cpu()->pvb;
 	uint64_t old = pvb_start_ptes(pte_of(first), nr);
 
-	race_progress();
+	if (wait)
+		race_progress();
 	pvb_lazy_enter(c);
 	pvb_commit_ptes(c, pte_of(first), old, old & ~PVB_PTE_AD, nr);
 	pvb_flush_range(c, pvb_gva(mm_work_va(first)), nr, 0);
@@ -113,7 +118,7 @@ static void clean_mask(const struct shape *shape, uint32_t first, uint32_t nr,
 	pvb_collect_end(c, PVB_FLUSH_RANGE, 0, pvb_gva(mm_work_va(first)), nr);
 }
 
-static void clean(const struct shape *shape, uint32_t round, uint32_t first, uint32_t nr)
+static void clean(const struct shape *shape, uint32_t round, uint32_t first, uint32_t nr, bool wait)
 {
 	struct pvb_ad_map map = { { 0 }, { 0 } };
 
@@ -121,13 +126,13 @@ static void clean(const struct shape *shape, uint32_t round, uint32_t first, uin
 	spin_lock(&pass_lock);
 	switch (round % 3) {
 	case 0:
-		clean_commits(shape, first, nr, &map);
+		clean_commits(shape, first, nr, &map, wait);
 		break;
 	case 1:
 		clean_mask(shape, first, nr, &map);
 		break;
 	default:
-		clean_run(first, nr, &map);
+		clean_run(first, nr, &map, wait);
 	}
 	spin_unlock(&pass_lock);
 	audit_pages(first, nr, &map);
@@ -148,17 +153,16 @@ static void protect_by_store(uint32_t first, uint32_t nr, const uint64_t *olds)
 	pvb_flush_range(c, pvb_gva(mm_work_va(first)), nr, 0);
 }
 
-/* To read-only and back. Returns TSC cycles, without the waiting. */
-static uint64_t toggle(const struct shape *shape, uint32_t first, uint32_t nr)
+/* To read-only. Returns TSC cycles, without the waiting. */
+static uint64_t protect(const struct shape *shape, uint32_t first, uint32_t nr)
 {
 	static uint64_t olds[PVB_PTES_PER_TABLE];
-	uint64_t started, waited, cycles;
+	uint64_t started, cycles;
 
 	spin_lock(&pass_lock);
 	started = rdtsc();
 	start_pages(first, nr, olds);
-	waited = rdtsc();
-	cycles = waited - started;
+	cycles = rdtsc() - started;
 	race_progress();
 	started = rdtsc();
 	if (options.plant)
@@ -167,27 +171,45 @@ static uint64_t toggle(const struct shape *shape, uint32_t first, uint32_t nr)
 		pass_commit(shape, first, nr, olds, PVB_PTE_W, 0);
 	cycles += rdtsc() - started;
 	spin_unlock(&pass_lock);
+	return cycles;
+}
+
+/* And back. */
+static uint64_t unprotect(const struct shape *shape, uint32_t first, uint32_t nr)
+{
+	uint64_t started, cycles;
 
 	spin_lock(&pass_lock);
 	started = rdtsc();
 	pass_commit(shape, first, nr, NULL, 0, PVB_PTE_W);
-	cycles += rdtsc() - started;
+	cycles = rdtsc() - started;
 	spin_unlock(&pass_lock);
 	return cycles;
 }
 
+/*
+ * Cleaning writable pages races with writes. Cleaning read-only ones does not, but it
+ * sees what became of the entries on the way there: no write can set a lost D again.
+ */
 static uint64_t race_round(const struct shape *shape, uint32_t round)
 {
+	bool paced = round % 2 == 0, writable = round / 2 % 2;
 	uint64_t cycles = 0;
 
+	race_pace(paced);
 	for (uint32_t first = 0; first < options.pages; first += PVB_PTES_PER_TABLE) {
 		uint32_t left = options.pages - first;
 		uint32_t nr = left < PVB_PTES_PER_TABLE ? left : PVB_PTES_PER_TABLE;
 
 		race_focus(first, nr);
-		clean(shape, round, first, nr);
-		race_progress();
-		cycles += toggle(shape, first, nr);
+		if (paced) /* so that there are clean pages to be dirtied */
+			clean(shape, round, first, nr, false);
+		cycles += protect(shape, first, nr);
+		if (!writable)
+			clean(shape, round, first, nr, false);
+		cycles += unprotect(shape, first, nr);
+		if (writable)
+			clean(shape, round, first, nr, true);
 	}
 	return cycles;
 }

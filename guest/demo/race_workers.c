@@ -12,10 +12,12 @@
 #include "trap.h"
 #include "workload.h"
 
-/* Accesses that race_progress() waits for, and how long at most. */
-#define PROGRESS_PER_WORKER 6U
-#define PROGRESS_MS 4U
-#define PROGRESS_SPINS 10000U /* where the TSC's rate is unknown */
+/* Accesses that a worker may do at a time when paced; race_progress() waits for half. */
+#define PACE 16U
+/* How long it waits at most. A host with fewer CPUs has to give the workers their turn. */
+#define PACED_MS 100U
+#define FREE_MS 4U
+#define WAIT_SPINS 10000U /* where the TSC's rate is unknown */
 /* A page that stays unwritable longer than this is a bug: the fault is dumped. */
 #define FAULT_SPINS 100000000U
 #define FAULT_REPEATS 1000000U
@@ -23,13 +25,15 @@
 struct worker {
 	struct page_ledger *ledger; /* by page */
 	struct race_totals totals;
-	uint64_t focused; /* accesses to pages in focus */
+	uint64_t accesses; /* worker */
+	uint64_t allowance; /* auditor: how far accesses may go */
 	uint64_t fault_va; /* the page of the last fault, and how often in a row */
 	uint32_t fault_repeats;
 } __attribute__((aligned(64)));
 
 static struct worker workers[MAX_CPUS]; /* by CPU; 0 is the auditor */
 static bool stop;
+static bool paced;
 static uint64_t focus; /* first page, number of pages << 32 */
 
 /* Order on x86: stores are seen in program order, so release costs nothing. */
@@ -121,6 +125,10 @@ static void work(void)
 		bool focused;
 		uint32_t page;
 
+		if (worker->accesses >= observe(&worker->allowance)) {
+			cpu_relax();
+			continue;
+		}
 		/* Knuth's LCG; the upper bits are the good ones. */
 		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
 		focused = random >> 60; /* 15 of 16 */
@@ -131,8 +139,7 @@ static void work(void)
 			read_page(worker, page, cpu->index);
 		else
 			write_page(worker, page, cpu->index);
-		if (focused)
-			publish(&worker->focused, worker->focused + 1);
+		publish(&worker->accesses, worker->accesses + 1);
 	}
 	cpu->trap_hook = NULL;
 }
@@ -171,24 +178,38 @@ void race_totals(struct race_totals *totals)
 	}
 }
 
-static uint64_t focused_sum(void)
+/* All workers may do @more accesses from now on. */
+static void allow(uint64_t more)
+{
+	for (uint32_t i = 1; i < options.vcpus; i++)
+		publish(&workers[i].allowance, observe(&workers[i].accesses) + more);
+}
+
+void race_pace(bool pace)
+{
+	paced = pace;
+	allow(pace ? 0 : 1ULL << 62);
+}
+
+static uint64_t accesses(void)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 1; i < options.vcpus; i++)
-		sum += observe(&workers[i].focused);
+		sum += observe(&workers[i].accesses);
 	return sum;
 }
 
 void race_progress(void)
 {
-	uint64_t enough = focused_sum() + PROGRESS_PER_WORKER * (options.vcpus - 1);
-
+	uint64_t enough = accesses() + PACE / 2 * (options.vcpus - 1);
+	uint64_t limit = (uint64_t)machine.tsc_khz * (paced ? PACED_MS : FREE_MS);
 	uint64_t start = rdtsc();
 
-	for (uint32_t i = 0; focused_sum() < enough; i++) {
-		if (machine.tsc_khz ? rdtsc() - start > PROGRESS_MS * (uint64_t)machine.tsc_khz :
-				      i > PROGRESS_SPINS)
+	if (paced)
+		allow(PACE);
+	for (uint32_t i = 0; accesses() < enough; i++) {
+		if (limit ? rdtsc() - start > limit : i > WAIT_SPINS)
 			return;
 		cpu_relax();
 	}

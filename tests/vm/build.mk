@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The demo guest under `pvbatch run`: on this machine's /dev/kvm, whatever it is, and in the
+# testbed. The first set takes seconds even where /dev/kvm emulates guest code.
+
+VM_SETS := vm-demo vm-figures
+VM_ARGS := $(B)/pvbatch $(DEMO_ELF)
+
+$(B)/tests/vm-demo-here: $(call objs,host,tests/vm/demo.c tests/vm/run.c)
+$(B)/tests/vm-figures-here: $(call objs,host,tests/vm/figures.c tests/vm/run.c)
+
+$(VM_SETS:%=$(B)/tests/%-here):
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ -lcmocka -ljansson -o $@
+
+$(VM_SETS:%=$(B)/tests/%): $(B)/tests/%: $(B)/tests/%-here $(VM_ARGS)
+	@printf '#!/bin/sh\nexec %s %s %s\n' $^ >$@ && chmod +x $@
+
+$(VM_SETS:%=$(B)/tests/%-testbed): $(B)/tests/%-testbed: $(B)/tests/%-here $(VM_ARGS)
+	@printf '#!/bin/sh\nexec tests/vm/on-testbed %s %s %s\n' $^ >$@ && chmod +x $@
+
+CHECK_TESTS += $(B)/tests/vm-demo
+SLOW_TESTS += $(B)/tests/vm-figures $(VM_SETS:%=$(B)/tests/%-testbed)
