@@ -101,7 +101,7 @@ static void write_script(FILE *out, const json_t *document, const struct series 
 		"set title \"Cost of a page-table update, %s backend, pvbatch %s\"\n"
 		"set format x '%%.0f'\nset format y '%%.0f'\n"
 		"set grid xtics ytics mytics lc rgb '#dddddd'\n"
-		"set key outside below center columns 2\n"
+		"set key outside below center maxcols 2\n"
 		"set xrange [0.8:*]\n"
 		"plot ",
 		json_string_value(json_object_get(host, "backend")), cli_git);
