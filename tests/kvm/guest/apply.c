@@ -181,7 +181,8 @@ void test_contract(void)
 	/* Names of what is no leaf table, or no table at all. */
 	check(name_run(pmd, TABLE_ENTRIES, PVB_FLUSH_ALL) == 0 && mark_at(VA(10)) == DATA_MARK + 13,
 	      "naming entries of an upper table does no harm");
-	check(name_run(data[0], TABLE_ENTRIES, PVB_FLUSH_ALL) == 0, "nor of a page that is no table");
+	check(name_run(data[0], TABLE_ENTRIES, PVB_FLUSH_ALL) == 0,
+	      "nor of a page that is no table");
 }
 
 /* A commit by the host into the table in use: guest's entry and translation together. */
@@ -240,7 +241,7 @@ void test_host_apply(void)
 
 	/* Upper tables are shadowed exactly: a change by the host is one like any other. */
 	hdr = batch_begin(0);
-	entry = batch_add(hdr, PVB_OP_SET, &pmd[1], 1);
+	batch_add(hdr, PVB_OP_SET, &pmd[1], 1);
 	hdr->flush = PVB_FLUSH_ALL;
 	check(batch_submit(hdr) == 0 && mark_at(ALIAS_VA + 30 * PAGE) == NO_FAULT,
 	      "a table unlinked by the host");

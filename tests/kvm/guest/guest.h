@@ -120,6 +120,11 @@ void test_withdraw(void);
 
 extern volatile uint32_t worker_job; /* what the second CPU does: enum job */
 extern volatile uint32_t worker_done; /* the job it has ended */
-enum job { JOB_NONE, JOB_WATCH, JOB_SCRIBBLE, JOB_STOP };
+enum job {
+	JOB_NONE,
+	JOB_WATCH,
+	JOB_SCRIBBLE,
+	JOB_STOP
+};
 
 #endif /* TESTS_KVM_GUEST_H */

@@ -100,8 +100,8 @@ static void random_batch(void)
 /* known() - is it a result that the ABI lists for a submission? */
 static bool known(int64_t result)
 {
-	return result == PVB_SUBMIT_DONE || result == PVB_SUBMIT_PARTIAL ||
-	       result == -PVB_E2BIG || result == -PVB_EINVAL || result == -PVB_EFAULT;
+	return result == PVB_SUBMIT_DONE || result == PVB_SUBMIT_PARTIAL || result == -PVB_E2BIG ||
+	       result == -PVB_EINVAL || result == -PVB_EFAULT;
 }
 
 /* touch() - have the shadow of the wild tables made and used, whatever they hold. */

@@ -225,8 +225,8 @@ static void flush(void *ctx, const struct pvb_flush_req *req)
 	struct kvm_pvb_vcpu *v = to_pvb(ctx);
 
 	kvm_pvb_drain(vcpu);
-	trace_kvm_pvb_flush(vcpu->vcpu_id, req->type, req->local, pvb_gva_raw(req->va),
-			    req->pages, v->flushed);
+	trace_kvm_pvb_flush(vcpu->vcpu_id, req->type, req->local, pvb_gva_raw(req->va), req->pages,
+			    v->flushed);
 	++vcpu->stat.pvb_flushes;
 	/* A guest that cannot say what it changed. */
 	if (!v->named && req->type == PVB_FLUSH_ALL)

@@ -11,6 +11,8 @@
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM pvbatch
 
+/* TRACE_EVENT is a language of its own. */
+/* clang-format off */
 TRACE_EVENT(kvm_pvb_call,
 	TP_PROTO(int vcpu, unsigned long call, unsigned long a0, unsigned long a1, long result),
 	TP_ARGS(vcpu, call, a0, a1, result),
@@ -90,11 +92,13 @@ TRACE_EVENT(kvm_pvb_flush,
 		  __entry->va, __entry->pages, __entry->done ? " (done with the sync)" : "")
 );
 
+/* clang-format on */
+
 #endif /* __KVM_X86_PVBATCH_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_PATH ../../arch/x86/kvm/pvbatch
+#define TRACE_INCLUDE_PATH ../../ arch / x86 / kvm / pvbatch
 #define TRACE_INCLUDE_FILE pvb_trace
 
 #include <trace/define_trace.h>

@@ -69,9 +69,15 @@ static inline int kvm_pvb_init_vm(struct kvm *kvm)
 {
 	return 0;
 }
-static inline void kvm_pvb_destroy_vm(struct kvm *kvm) { }
-static inline void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu) { }
-static inline void kvm_pvb_create_debugfs(struct kvm *kvm) { }
+static inline void kvm_pvb_destroy_vm(struct kvm *kvm)
+{
+}
+static inline void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu)
+{
+}
+static inline void kvm_pvb_create_debugfs(struct kvm *kvm)
+{
+}
 static inline bool kvm_pvb_is_call(unsigned long nr)
 {
 	return false;
@@ -81,8 +87,12 @@ static inline unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned lo
 {
 	return -KVM_ENOSYS;
 }
-static inline void kvm_pvb_reset_vcpu(struct kvm_vcpu *vcpu) { }
-static inline void kvm_pvb_paging_off(struct kvm_vcpu *vcpu) { }
+static inline void kvm_pvb_reset_vcpu(struct kvm_vcpu *vcpu)
+{
+}
+static inline void kvm_pvb_paging_off(struct kvm_vcpu *vcpu)
+{
+}
 static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
 {
 	return false;
