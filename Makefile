@@ -61,7 +61,7 @@ include install.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint
+.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint deps-xen
 
 all: deps-build
 	@$(MAKE) --no-print-directory -j$$(nproc) all-now
@@ -82,7 +82,7 @@ help:
 ##: make clean       remove build/
 
 # deps-<group>: install the Debian packages that a group of commands needs
-deps-build deps-test deps-lint: deps-%:
+deps-build deps-test deps-lint deps-xen: deps-%:
 	@.ci/install-deps $*
 
 run: all

@@ -84,6 +84,16 @@ static void repair(struct pvb_cpu *c, uint32_t index, uint32_t from, uint32_t an
 	redo_later(c, index, from, answered);
 }
 
+/* The host refused PTEs @from.. of @entry, and the kernel does not want them written. */
+static void leave(struct pvb_cpu *c, const struct pvb_entry *entry, uint32_t from,
+		  enum pvb_status status)
+{
+	uint64_t *ptep = c->guest->ops->pte_at(pvb_gpa(entry->pte_gpa)) + from;
+
+	c->stats.untouched += entry->nr - from;
+	c->guest->ops->refused(ptep, entry->nr - from, status);
+}
+
 /* A run that the guest has changed itself: nothing to write, only to name. */
 static void answer_changed(struct pvb_cpu *c, const struct pvb_entry *entry, uint32_t done,
 			   enum pvb_status status, struct pvb_outcome *outcome)
@@ -131,8 +141,13 @@ void pvb_take_answers(struct pvb_cpu *c, uint32_t start, uint32_t skip, struct p
 			take_results(c, entry);
 		if (done == entry->nr)
 			continue;
-		if (status == PVB_ST_CONFLICT || status == PVB_ST_NOTPRESENT)
+		if (status == PVB_ST_CONFLICT || status == PVB_ST_NOTPRESENT) {
 			c->stats.conflicts++;
+		} else if (c->guest->ops->refused && status != PVB_ST_PENDING &&
+			   status != PVB_ST_RETRY) {
+			leave(c, entry, done, status);
+			continue;
+		}
 		repair(c, i, done, start);
 		outcome->repaired = true;
 	}

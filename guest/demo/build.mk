@@ -10,3 +10,5 @@ $(DEMO_ELF): $(call objs,guest,$(DEMO_SRCS)) $(B)/libpvbatch-guest.a guest/demo/
 		-Wl,-z,noexecstack -T guest/demo/demo.lds $(filter %.o %.a,$^) -o $@
 
 ALL += $(DEMO_ELF)
+
+include guest/demo/xen/build.mk

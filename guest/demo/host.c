@@ -61,6 +61,7 @@ static const struct pvb_guest_ops ops = {
 	.in_interrupt = in_interrupt,
 	.flush = smp_flush,
 	.lost = lost,
+	.refused = PLATFORM_REFUSED,
 };
 
 static int32_t start_error;

@@ -41,6 +41,8 @@ uint64_t *platform_pte(pvb_gpa_t gpa)
 	return (uint64_t *)pvb_gpa_raw(gpa);
 }
 
+const bool platform_takes_out = false;
+
 void platform_mark(void)
 {
 	out32(PVB_PORT_MARK, 0);

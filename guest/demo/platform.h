@@ -23,6 +23,17 @@ void platform_wake_others(void);
 pvb_gpa_t platform_gpa(const volatile void *ptr);
 uint64_t *platform_pte(pvb_gpa_t gpa);
 
+/* Is a PTE that is cleaned not present for a moment, as on Xen? */
+extern const bool platform_takes_out;
+
+/* PLATFORM_REFUSED - pvb_guest_ops::refused: NULL where the guest can write its tables itself. */
+#ifdef DEMO_XEN
+void platform_refused(uint64_t *ptep, uint32_t nr, enum pvb_status status);
+#define PLATFORM_REFUSED platform_refused
+#else
+#define PLATFORM_REFUSED NULL
+#endif
+
 /* platform_mark() - a measurement begins; platform_record() - it is over, hand it out. */
 void platform_mark(void);
 void platform_record(struct pvb_record *record);

@@ -8,6 +8,7 @@
 #include "lib.h"
 #include "mm.h"
 #include "options.h"
+#include "platform.h"
 #include "smp.h"
 #include "trap.h"
 #include "workload.h"
@@ -55,21 +56,25 @@ static volatile uint64_t *word_of(uint32_t page, uint32_t cpu)
 
 /*
  * A write to a page that is read-only for the moment: wait until the auditor has made it
- * writable, interrupts on, as it may wait for this CPU to flush its TLB.
+ * writable, interrupts on, as it may wait for this CPU to flush its TLB. Likewise any
+ * access to an entry that the platform has taken out for the moment.
  */
 static bool wait_writable(struct trap_frame *frame)
 {
 	struct worker *worker = &workers[this_cpu()->index];
 	uint64_t va = read_cr2();
 	uint64_t page = (va - WORK_BASE) >> PVB_PAGE_SHIFT;
+	uint64_t need = PVB_PTE_P | (frame->error & PF_WRITE ? PVB_PTE_W : 0);
 	const volatile uint64_t *pte;
 
-	if (frame->vector != VEC_PF || page >= options.pages ||
-	    frame->error != (PF_PRESENT | PF_WRITE))
+	if (frame->vector != VEC_PF || page >= options.pages)
+		return false;
+	if (frame->error != (PF_PRESENT | PF_WRITE) &&
+	    (frame->error & ~PF_WRITE || !platform_takes_out))
 		return false;
 	pte = mm_work_ptes() + page;
 	worker->totals.faults++;
-	if (*pte & PVB_PTE_W)
+	if ((*pte & need) == need)
 		worker->totals.spurious++;
 	if (page != worker->fault_va)
 		worker->fault_repeats = 0;
@@ -77,7 +82,7 @@ static bool wait_writable(struct trap_frame *frame)
 	if (worker->fault_repeats++ > FAULT_REPEATS)
 		return false;
 	irq_enable();
-	for (uint32_t i = 0; !(*pte & PVB_PTE_W); i++) {
+	for (uint32_t i = 0; (*pte & need) != need; i++) {
 		if (i == FAULT_SPINS)
 			return false;
 		cpu_relax();

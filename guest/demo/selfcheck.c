@@ -14,24 +14,6 @@
 #include "smp.h"
 #include "workload.h"
 
-static uint32_t nr_checks, nr_failed;
-
-bool check(bool holds, const char *fmt, ...)
-{
-	char text[200];
-	va_list args;
-
-	__atomic_fetch_add(&nr_checks, 1, __ATOMIC_RELAXED);
-	if (holds)
-		return true;
-	__atomic_fetch_add(&nr_failed, 1, __ATOMIC_RELAXED);
-	va_start(args, fmt);
-	format(text, sizeof(text), fmt, args);
-	va_end(args);
-	say("FAIL: CPU %u: %s\n", this_cpu()->index, text);
-	return false;
-}
-
 static uint32_t first_page(void)
 {
 	return this_cpu()->index * PVB_PTES_PER_TABLE;
@@ -92,7 +74,7 @@ unsigned int workload_selfcheck(void)
 	on_cpus(check_unregistered);
 	modes = pass_modes(options.vcpus, check_library);
 	check(modes > 0, "no mode is offered");
-	say("selfcheck: %u CPUs, %u modes, %u checks, %u failed\n", options.vcpus, modes, nr_checks,
-	    nr_failed);
-	return nr_failed ? EXIT_CHECK_FAILED : EXIT_OK;
+	say("selfcheck: %u CPUs, %u modes, %u checks, %u failed\n", options.vcpus, modes,
+	    check_totals.checks, check_totals.failed);
+	return check_totals.failed ? EXIT_CHECK_FAILED : EXIT_OK;
 }

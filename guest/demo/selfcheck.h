@@ -11,6 +11,11 @@
 /* check() - count a check, and say it if it does not hold. Any CPU. Returns @holds. */
 bool check(bool holds, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+extern struct check_totals {
+	uint32_t checks;
+	uint32_t failed;
+} check_totals;
+
 /* The calling CPU's part of the workload area: one page table. */
 uint64_t *check_ptes(void);
 /* check_pte() - what entry @i of it was in the beginning. */

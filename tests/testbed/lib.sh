@@ -28,6 +28,11 @@ tb_need() {
 		tb_die "$1 is missing: install the package $2"
 }
 
+# tb_number OPTION VALUE: ends with a message if VALUE is no number from 1 on.
+tb_number() {
+	[[ $2 =~ ^[1-9][0-9]{0,5}$ ]] || tb_die "$1 takes a number, not '$2'"
+}
+
 # tb_begin: makes TB_TMP, and sees to it that everything ends with the script.
 tb_begin() {
 	tb_need qemu-system-x86_64 qemu-system-x86
@@ -78,39 +83,36 @@ tb_kernel_package() {
 	return 1
 }
 
-# tb_fetch_kernel: sets TB_KERNEL, TB_KERNEL_VERSION and TB_KERNEL_ROOT (the unpacked
-# package) to a Debian kernel out of the cache; fetches one on the first run. Nothing is
-# installed on this machine.
-tb_fetch_kernel() {
-	local cache package dir
+# tb_fetch_package KIND CHOOSE FINISH: sets TB_PACKAGE_ROOT to an unpacked Debian package out
+# of the cache; fetches it on the first run. Nothing is installed on this machine. CHOOSE
+# is a function that prints the package's name; FINISH, given the root, completes it.
+tb_fetch_package() {
+	local kind=$1 choose=$2 finish=$3 cache package dir
 
-	cache=$(tb_cache_dir)/kernel
+	cache=$(tb_cache_dir)/$kind
 	mkdir -p "$cache" || tb_die "cannot make $cache"
 	exec 8>"$cache/lock" || tb_die "cannot write to $cache"
 	flock 8
 	dir=$(find "$cache" -mindepth 2 -maxdepth 2 -name ready -printf '%h\n' | sort -V | tail -n 1)
 	if [ -z "$dir" ]; then
-		tb_need apt-get "apt; or name a kernel with --kernel"
+		tb_need apt-get "apt; without it only --kernel helps"
 		tb_need dpkg-deb dpkg
-		package=$(tb_kernel_package) || {
+		package=$($choose) || {
 			[ "$(id -u)" -ne 0 ] || apt-get update >"$TB_TMP/apt.log" 2>&1
-			package=$(tb_kernel_package)
-		} || tb_die "apt knows no linux-image-6.12*-amd64-unsigned or 6.1: run apt-get update"
+			package=$($choose)
+		} || tb_die "apt knows no package for the $kind: run apt-get update"
 		echo "$TB_NAME: fetching $package (once)" >&2
-		tb_unpack_package "$package" "$TB_TMP/kernel" "$cache"
+		tb_unpack_package "$package" "$cache" "$finish"
 		dir=$cache/$TB_PACKAGE_FILE
 	fi
 	exec 8>&-
-	TB_KERNEL_ROOT=$dir
-	TB_KERNEL=$(find "$dir/boot" -name 'vmlinuz-*' | head -n 1)
-	TB_KERNEL_VERSION=${TB_KERNEL##*/vmlinuz-}
-	[ -r "$TB_KERNEL" ] || tb_die "no kernel in $dir: remove it and try again"
+	TB_PACKAGE_ROOT=$dir
 }
 
-# tb_unpack_package PACKAGE SCRATCH CACHE: downloads a kernel package, keeps its kernel and
-# modules in CACHE under the package's file name (TB_PACKAGE_FILE), which holds the version.
+# tb_unpack_package PACKAGE CACHE FINISH: into CACHE, under the package's file name
+# (TB_PACKAGE_FILE), which holds the version.
 tb_unpack_package() {
-	local package=$1 scratch=$2 cache=$3 deb version
+	local package=$1 cache=$2 finish=$3 scratch=$TB_TMP/package deb
 
 	mkdir -p "$scratch"
 	if ! (cd "$scratch" && apt-get -o APT::Sandbox::User=root download "$package") \
@@ -123,11 +125,45 @@ tb_unpack_package() {
 	rm -rf "${cache:?}/${TB_PACKAGE_FILE:?}" "$cache/new"
 	dpkg-deb -x "$deb" "$cache/new" ||
 		tb_die "cannot unpack $package into $cache: $(tb_room "$cache")"
-	version=$(basename "$cache"/new/boot/vmlinuz-*)
-	depmod -b "$cache/new" "${version#vmlinuz-}" || tb_die "depmod failed on $package"
+	$finish "$cache/new" || tb_die "cannot prepare $package in $cache: $(tb_room "$cache")"
 	{ touch "$cache/new/ready" && mv "$cache/new" "$cache/$TB_PACKAGE_FILE"; } ||
 		tb_die "cannot write to $cache: $(tb_room "$cache")"
 	rm -rf "$scratch"
+}
+
+tb_finish_kernel() {
+	local version
+
+	version=$(basename "$1"/boot/vmlinuz-*)
+	PATH=$PATH:/usr/sbin:/sbin depmod -b "$1" "${version#vmlinuz-}"
+}
+
+# tb_fetch_kernel: sets TB_KERNEL, TB_KERNEL_VERSION and TB_KERNEL_ROOT, the unpacked package.
+tb_fetch_kernel() {
+	tb_fetch_package kernel tb_kernel_package tb_finish_kernel
+	TB_KERNEL_ROOT=$TB_PACKAGE_ROOT
+	TB_KERNEL=$(find "$TB_KERNEL_ROOT/boot" -name 'vmlinuz-*' | head -n 1)
+	TB_KERNEL_VERSION=${TB_KERNEL##*/vmlinuz-}
+	[ -r "$TB_KERNEL" ] || tb_die "no kernel in $TB_KERNEL_ROOT: remove it and try again"
+}
+
+tb_xen_package() {
+	local name
+
+	name=$(tb_apt_newest '^xen-hypervisor-4\.17-amd64$')
+	[ -n "$name" ] && echo "$name"
+}
+
+# QEMU loads the ELF as a multiboot kernel, but not compressed.
+tb_finish_xen() {
+	gunzip -c "$1"/boot/xen-*-amd64.gz >"$1/xen"
+}
+
+# tb_fetch_xen: sets TB_XEN to the hypervisor of Debian's package.
+tb_fetch_xen() {
+	tb_fetch_package xen tb_xen_package tb_finish_xen
+	# shellcheck disable=SC2034 # for the scripts that source this
+	TB_XEN=$TB_PACKAGE_ROOT/xen
 }
 
 # tb_room DIR: prints how much room is left there.

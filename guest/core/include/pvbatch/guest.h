@@ -58,6 +58,13 @@ struct pvb_guest_ops {
 	 * left as it is. @cur: what it holds. May be NULL; counted in any case.
 	 */
 	void (*conflict)(uint64_t *ptep, uint64_t old, uint64_t new, uint64_t cur);
+	/*
+	 * The host refuses to write @nr entries from @ptep on, for @status, and they have
+	 * been left as they are. NULL: the library writes them directly (law 6), which is
+	 * right wherever the guest can. On Xen PV it cannot: who refuses a batch refuses
+	 * the direct write too, with a fault.
+	 */
+	void (*refused)(uint64_t *ptep, uint32_t nr, enum pvb_status status);
 };
 
 /* Why a queue was submitted (law 9). */
@@ -95,7 +102,7 @@ struct pvb_guest_stats {
 	uint64_t unsynced; /* PTEs named that it did not: pvb_guest_ops::flush instead */
 	uint64_t carried; /* PTEs whose A or D the merge carried, whoever merged */
 	uint64_t conflicts; /* entries that met a conflict */
-	uint64_t untouched; /* PTEs left as they are because of a conflict */
+	uint64_t untouched; /* PTEs left as they are: a conflict, or ops->refused */
 	uint64_t fallbacks; /* PTEs written directly though a host was there */
 	uint64_t bypassed; /* PTEs written directly from interrupt context */
 	uint64_t direct; /* PTEs written directly because there is no host */

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The demo guest on a real Xen.
+
+.PHONY: run-xen
+
+##: make run-xen     the demo guest as a PV domain of a real Xen, the same table
+run-xen: deps-build deps-xen
+	@$(MAKE) --no-print-directory $(DEMO_XEN_ELF)
+	tests/xen/demo
+
+$(B)/tests/xen: tests/xen/test $(DEMO_XEN_ELF)
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec tests/xen/test\n' >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/xen
