@@ -19,7 +19,7 @@ static void costs(const struct run *run, const char *apply, const char *mode, un
 
 	assert_int_equal(result_int(result, "ptes"), PTES);
 	assert_int_equal(result_int(result, "hypercalls"), calls);
-	assert_int_equal(result_int(result, "exits"), calls);
+	result_exits(result, calls);
 	assert_int_equal(result_int(result, "conflicts"), 0);
 }
 
@@ -73,7 +73,7 @@ static void race(const char *apply)
 	struct run run;
 	char cmdline[64];
 
-	snprintf(cmdline, sizeof(cmdline), "workload=race pages=1024 rounds=6 apply=%s", apply);
+	snprintf(cmdline, sizeof(cmdline), "workload=race pages=256 rounds=4 apply=%s", apply);
 	run_demo(&run, 4, LONG, cmdline);
 	run_exits(&run, PVBATCH_OK);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -81,7 +81,7 @@ static void race(const char *apply)
 
 		assert_int_equal(result_int(result, "ad_lost"), 0);
 		assert_int_equal(result_int(result, "conflicts"), 0);
-		assert_true(result_int(result, "verified") > 500);
+		assert_true(result_int(result, "verified") > 100);
 		assert_true(result_int(result, "ad_merged") > 0);
 	}
 	run_free(&run);

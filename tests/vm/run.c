@@ -145,3 +145,11 @@ int64_t result_int(const json_t *result, const char *key)
 		fail_msg("a result has no number '%s'", key);
 	return json_integer_value(value);
 }
+
+void result_exits(const json_t *result, int64_t calls)
+{
+	const json_t *ns = json_object_get(json_object_get(result, "ns_per_pte"), "max");
+	double seconds = json_number_value(ns) * (double)result_int(result, "ptes") / 1e9;
+
+	assert_in_range(result_int(result, "exits"), calls, calls + (int64_t)(2 * seconds));
+}
