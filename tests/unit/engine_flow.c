@@ -38,6 +38,14 @@ static enum pvb_status log_map(void *ctx, pvb_gpa_t table, uint64_t **ptes)
 	return plain.map_table(ctx, table, ptes);
 }
 
+static enum pvb_status log_check(void *ctx, pvb_gpa_t table)
+{
+	uint64_t *ptes;
+
+	note("K");
+	return plain.map_table(ctx, table, &ptes);
+}
+
 static void log_unmap(void *ctx, pvb_gpa_t table, uint64_t *ptes)
 {
 	note("U");
@@ -233,6 +241,37 @@ static void hints(void **state)
 	expect_told(0, 3, 1, true);
 	assert_int_equal(told[0].old, PTE(11));
 	assert_int_equal(told[0].new, PTE(12));
+}
+
+/* What is only named need not be mapped, if the backend can do without. */
+static void named_only(void **state)
+{
+	(void)state;
+	rig.host->backend.check_table = log_check;
+	rig_add(&rig, PVB_OP_CHANGED, 0, 4, 0, 0);
+	rig_add(&rig, PVB_OP_CHANGED, 4, 4, 0, 0); /* of the same table: checked once */
+	rig_add(&rig, PVB_OP_CHANGED, 0, 4, 0, 0)->pte_gpa = RIG_ROM;
+	rig_add(&rig, PVB_OP_CHANGED, 8, 4, 0, 0);
+	assert_int_equal(rig_submit(&rig), PVB_SUBMIT_DONE);
+	assert_string_equal(log_, "KCKKC");
+	assert_int_equal(told[0].first, 0);
+	assert_int_equal(told[0].nr, 8);
+	assert_null(told[0].ptes);
+	assert_int_equal(rig.entries[2].answer, pvb_answer(PVB_ST_BAD_GPA, 0));
+	assert_int_equal(rig.hdr->applied, 12);
+
+	/* one that is written is mapped, before it was named as well as after */
+	log_[0] = '\0';
+	nr_told = 0;
+	rig_batch(&rig);
+	rig_add(&rig, PVB_OP_CHANGED, 0, 4, 0, 0);
+	rig_add(&rig, PVB_OP_SET, 4, 1, 0, PTE(4));
+	rig_add(&rig, PVB_OP_CHANGED, 5, 4, 0, 0);
+	assert_int_equal(rig_submit(&rig), PVB_SUBMIT_DONE);
+	assert_string_equal(log_, "KCMCU");
+	assert_null(told[0].ptes);
+	expect_told(1, 4, 5, false);
+	assert_int_equal(rig.table[4], PTE(4));
 }
 
 /* What stopped a run is not told; what was applied before it is. */
@@ -506,6 +545,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_mapping, setup, teardown),
 		cmocka_unit_test_setup_teardown(adjacent_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(hints, setup, teardown),
+		cmocka_unit_test_setup_teardown(named_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(told_what_was_applied, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded_refusals, setup, teardown),
