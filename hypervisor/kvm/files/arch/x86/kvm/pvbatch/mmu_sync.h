@@ -339,8 +339,7 @@ bool kvm_pvb_sync_runs(struct kvm_vcpu *vcpu, const struct kvm_pvb_run *runs, un
 
 		if (i)
 			pvb_sync_yield(&sync);
-		for_each_gfn_valid_sp_with_gptes(kvm, sp, run->gfn)
-		{
+		for_each_gfn_valid_sp_with_gptes(kvm, sp, run->gfn) {
 			if (!looked)
 				gptes = pvb_gptes(vcpu, run->gfn);
 			looked = true;
@@ -376,8 +375,7 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu)
 	for (bucket = 0; bucket < KVM_NUM_MMU_PAGES; bucket++) {
 		if (hlist_empty(&kvm->arch.mmu_page_hash[bucket]))
 			continue;
-		for_each_valid_sp(kvm, sp, &kvm->arch.mmu_page_hash[bucket])
-		{
+		for_each_valid_sp(kvm, sp, &kvm->arch.mmu_page_hash[bucket]) {
 			if (sp->unsync)
 				pvb_sync_sp(&sync, sp, 0, SPTE_ENT_PER_PAGE,
 					    pvb_gptes(vcpu, sp->gfn));
