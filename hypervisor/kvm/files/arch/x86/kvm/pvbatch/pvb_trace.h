@@ -92,13 +92,12 @@ TRACE_EVENT(kvm_pvb_flush,
 		  __entry->va, __entry->pages, __entry->done ? " (done with the sync)" : "")
 );
 
-/* clang-format on */
-
 #endif /* __KVM_X86_PVBATCH_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_PATH ../../ arch / x86 / kvm / pvbatch
+#define TRACE_INCLUDE_PATH ../../arch/x86/kvm/pvbatch
 #define TRACE_INCLUDE_FILE pvb_trace
 
 #include <trace/define_trace.h>
+/* clang-format on */
