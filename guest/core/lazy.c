@@ -72,6 +72,22 @@ void pvb_collect_end(struct pvb_cpu *c, enum pvb_flush type, uint16_t flush_flag
 	c->collect = NULL;
 }
 
+struct pvb_ad_map *pvb_collect_pause(struct pvb_cpu *c)
+{
+	struct pvb_ad_map *map = c->collect;
+
+	if (map && c->results)
+		submit_queue(c, PVB_REASON_RESULT);
+	c->collect = NULL;
+	return map;
+}
+
+void pvb_collect_resume(struct pvb_cpu *c, struct pvb_ad_map *map)
+{
+	pvb_run_close(c);
+	c->collect = map;
+}
+
 int pvb_mask_ptes_ad(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t set, uint32_t nr,
 		     struct pvb_ad_map *map)
 {

@@ -348,23 +348,22 @@ int pvb_changed(struct pvb_cpu *c, uint64_t *ptep, uint32_t nr)
 	return 0;
 }
 
-uint64_t pvb_read(struct pvb_cpu *c, const uint64_t *ptep)
+void pvb_drain_queued(struct pvb_cpu *c, const uint64_t *ptep, uint32_t nr)
 {
-	uintptr_t address = (uintptr_t)ptep;
 	const struct pvb_entry *entry;
-	uint64_t gpa;
+	uint64_t first, end;
 
-	if (!c->nr || c->mode != PVB_MODE_HOST_APPLY || address < c->low ||
-	    (address >= c->high && address >= c->run.next) || pvb_interrupted(c))
-		return pvb_load64(ptep);
+	/* Where the guest applies, the entry holds what was committed. */
+	if (c->mode != PVB_MODE_HOST_APPLY || pvb_interrupted(c))
+		return;
 
 	pvb_run_close(c);
-	gpa = pvb_gpa_raw(c->guest->ops->gpa_of(ptep));
+	first = pvb_gpa_raw(c->guest->ops->gpa_of(ptep));
+	end = first + nr * sizeof(*ptep);
 	for (entry = pvb_entries(c) + c->nr; entry-- > pvb_entries(c);) {
-		if (gpa - entry->pte_gpa < entry->nr * sizeof(*ptep)) {
+		if (first < entry->pte_gpa + entry->nr * sizeof(*ptep) && entry->pte_gpa < end) {
 			pvb_submit(c, PVB_REASON_FLUSH, PVB_FLUSH_NONE, 0, pvb_gva(0), 0);
-			break;
+			return;
 		}
 	}
-	return pvb_load64(ptep);
 }

@@ -161,6 +161,7 @@ struct pvb_cpu {
 	bool submitting;
 	uintptr_t low, high; /* all queued PTEs are in here; the run may reach beyond */
 	struct pvb_ad_map *collect; /* where results go, between collect begin and end */
+	struct pvb_mm_debug *debug; /* guest/mm's, in debug builds */
 	struct pvb_guest_stats stats; /* read them with pvb_cpu_stats() */
 	struct pvb_guest_stats irq_stats; /* the part counted in interrupt context */
 };
@@ -308,6 +309,13 @@ void pvb_collect_begin(struct pvb_cpu *c, struct pvb_ad_map *map);
 void pvb_collect_end(struct pvb_cpu *c, enum pvb_flush type, uint16_t flush_flags, pvb_gva_t va,
 		     uint32_t pages);
 
+/*
+ * pvb_collect_pause() - put aside what is being collected, complete so far, so that
+ * something else can be done in between; returns what resume takes. NULL: nothing is.
+ */
+struct pvb_ad_map *pvb_collect_pause(struct pvb_cpu *c);
+void pvb_collect_resume(struct pvb_cpu *c, struct pvb_ad_map *map);
+
 /* pvb_mask_ptes_ad() - one run, synchronous, no flush; @map as with pvb_collect_begin(). */
 int pvb_mask_ptes_ad(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t set, uint32_t nr,
 		     struct pvb_ad_map *map);
@@ -318,8 +326,26 @@ int pvb_mask_ptes_ad(struct pvb_cpu *c, uint64_t *ptep, uint64_t clear, uint64_t
  */
 int pvb_changed(struct pvb_cpu *c, uint64_t *ptep, uint32_t nr);
 
+/* Out-of-line part of pvb_drain_run(). */
+void pvb_drain_queued(struct pvb_cpu *c, const uint64_t *ptep, uint32_t nr);
+
+/* pvb_drain_run() - if any of @nr entries may be queued, submit the queue (law 3). */
+static inline void pvb_drain_run(struct pvb_cpu *c, const uint64_t *ptep, uint32_t nr)
+{
+	uintptr_t first = (uintptr_t)ptep;
+
+	if (pvb_likely(!c->nr || first + nr * sizeof(*ptep) <= c->low ||
+		       (first >= c->high && first >= c->run.next)))
+		return;
+	pvb_drain_queued(c, ptep, nr);
+}
+
 /* pvb_read() - read an entry that may be queued: then the queue goes first (law 3). */
-uint64_t pvb_read(struct pvb_cpu *c, const uint64_t *ptep);
+static inline uint64_t pvb_read(struct pvb_cpu *c, const uint64_t *ptep)
+{
+	pvb_drain_run(c, ptep, 1);
+	return pvb_load64(ptep);
+}
 
 /*
  * Flushes (law 4). The queue goes along: one call. When they return no CPU concerned

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Stage: guest mm - the x86-64 PTE. Include mm-pte.h, which says what is what.
+ *
+ * Software bits as Linux places them: special 9, uffd-wp 10, soft-dirty 11. An entry
+ * without the present bit is mapped but not accessible if bit 8 (global) is set.
+ */
+#ifndef PVBATCH_MM_PTE_X86_H
+#define PVBATCH_MM_PTE_X86_H
+
+#define PVB_LEVELS_MAX 5
+#define PVB_CONT_PTES 1U
+
+#define PVB_PTE_SPECIAL PVB_PTE_SOFT0
+#define PVB_PTE_UFFD_WP PVB_PTE_SOFT1
+#define PVB_PTE_SOFT_DIRTY PVB_PTE_SOFT2
+#define PVB_ENT_SOFT_DIRTY PVB_ENT_SOFT2
+#define PVB_PTE_PROTNONE PVB_PTE_G /* where P is clear */
+#define PVB_PTE_PSE PVB_PTE_PAT /* at level 2 and 3: a leaf */
+#define PVB_PTE_SOFTWARE (PVB_PTE_SOFT0 | PVB_PTE_SOFT1 | PVB_PTE_SOFT2 | PVB_PTE_SOFT3)
+
+/* Write protection is a mask: the bits it clears. Dirty is a bit of its own. */
+#define PVB_PTE_WRPROTECT_CLEARS PVB_PTE_W
+
+/* Bits that a change of permissions leaves as they are. */
+#define PVB_PTE_CHANGE_KEEPS \
+	(PVB_PTE_PFN_MASK | PVB_PTE_PCD | PVB_PTE_PWT | PVB_PTE_PAT | PVB_PTE_SOFTWARE | PVB_PTE_AD)
+
+static inline uint64_t pvb_prot(unsigned int prot)
+{
+	uint64_t bits = PVB_PTE_P | PVB_PTE_U;
+
+	if (!prot)
+		return PVB_PTE_PROTNONE | PVB_PTE_NX;
+	if (prot & PVB_PROT_WRITE)
+		bits |= PVB_PTE_W;
+	if (!(prot & PVB_PROT_EXEC))
+		bits |= PVB_PTE_NX;
+	return bits;
+}
+
+/* pvb_pte_mapped() - does the entry map a page, accessible or not? */
+static inline bool pvb_pte_mapped(uint64_t pte)
+{
+	return pte & (PVB_PTE_P | PVB_PTE_PROTNONE);
+}
+
+static inline bool pvb_pte_protnone(uint64_t pte)
+{
+	return (pte & (PVB_PTE_P | PVB_PTE_PROTNONE)) == PVB_PTE_PROTNONE;
+}
+
+static inline bool pvb_pte_write(uint64_t pte)
+{
+	return pte & PVB_PTE_W;
+}
+
+static inline bool pvb_pte_user(uint64_t pte)
+{
+	return pte & PVB_PTE_U;
+}
+
+static inline uint64_t pvb_pte_mkyoung(uint64_t pte)
+{
+	return pte | PVB_PTE_A;
+}
+
+static inline uint64_t pvb_pte_mkold(uint64_t pte)
+{
+	return pte & ~PVB_PTE_A;
+}
+
+static inline uint64_t pvb_pte_mkdirty(uint64_t pte)
+{
+	return pte | PVB_PTE_D;
+}
+
+static inline uint64_t pvb_pte_mkclean(uint64_t pte)
+{
+	return pte & ~PVB_PTE_D;
+}
+
+static inline uint64_t pvb_pte_mkwrite(uint64_t pte)
+{
+	return pte | PVB_PTE_W;
+}
+
+/* pvb_pte_wrprotect() - not writable any more; dirty stays. */
+static inline uint64_t pvb_pte_wrprotect(uint64_t pte)
+{
+	return pte & ~PVB_PTE_W;
+}
+
+/* pvb_pte_modify() - other permissions; page, A, D and software bits stay. */
+static inline uint64_t pvb_pte_modify(uint64_t pte, uint64_t prot)
+{
+	return (pte & PVB_PTE_CHANGE_KEEPS) | (prot & ~PVB_PTE_CHANGE_KEEPS);
+}
+
+static inline bool pvb_pte_soft_dirty(uint64_t pte)
+{
+	return pte & PVB_PTE_SOFT_DIRTY;
+}
+
+static inline uint64_t pvb_pte_mksoft_dirty(uint64_t pte)
+{
+	return pte | PVB_PTE_SOFT_DIRTY;
+}
+
+static inline uint64_t pvb_pte_clear_soft_dirty(uint64_t pte)
+{
+	return pte & ~PVB_PTE_SOFT_DIRTY;
+}
+
+static inline bool pvb_pte_uffd_wp(uint64_t pte)
+{
+	return pte & PVB_PTE_UFFD_WP;
+}
+
+/* An entry that is to report writes is not writable. */
+static inline uint64_t pvb_pte_mkuffd_wp(uint64_t pte)
+{
+	return pvb_pte_wrprotect(pte | PVB_PTE_UFFD_WP);
+}
+
+static inline uint64_t pvb_pte_clear_uffd_wp(uint64_t pte)
+{
+	return pte & ~PVB_PTE_UFFD_WP;
+}
+
+static inline bool pvb_pte_special(uint64_t pte)
+{
+	return pte & PVB_PTE_SPECIAL;
+}
+
+static inline uint64_t pvb_pte_mkspecial(uint64_t pte)
+{
+	return pte | PVB_PTE_SPECIAL;
+}
+
+static inline bool pvb_pte_cont(uint64_t pte)
+{
+	(void)pte;
+	return false;
+}
+
+static inline uint64_t pvb_pte_mknoncont(uint64_t pte)
+{
+	return pte;
+}
+
+/* pvb_pte_leaf() - is this entry of level 2 or above a page itself? */
+static inline bool pvb_pte_leaf(uint64_t pte)
+{
+	return pvb_pte_mapped(pte) && (pte & PVB_PTE_PSE);
+}
+
+/* pvb_pte_mkleaf() - a small page's entry as one of level 2, and the reverse. */
+static inline uint64_t pvb_pte_mkleaf(uint64_t pte)
+{
+	return pte | PVB_PTE_PSE;
+}
+
+static inline uint64_t pvb_pte_unleaf(uint64_t pte)
+{
+	return pte & ~PVB_PTE_PSE;
+}
+
+/* pvb_pte_of_table() - an upper entry that leads to the table at @gpa; permits everything. */
+static inline uint64_t pvb_pte_of_table(uint64_t gpa)
+{
+	return gpa | PVB_PTE_P | PVB_PTE_W | PVB_PTE_U | PVB_PTE_A;
+}
+
+/*
+ * pvb_pte_needs_flush() - may a TLB hold what @new no longer says? Hardware caches present
+ * entries alone; A and D that appear, and bits it ignores, are no reason (law 4).
+ */
+static inline bool pvb_pte_needs_flush(uint64_t old, uint64_t new)
+{
+	uint64_t diff = (old ^ new) & ~(PVB_PTE_SOFTWARE | (new &PVB_PTE_AD));
+
+	return (old & PVB_PTE_P) && diff;
+}
+
+/* pvb_clean_masks() - PVB_CLEAR_* as bits to clear and bits to set. */
+static inline void pvb_clean_masks(unsigned int flags, uint64_t *clear, uint64_t *set)
+{
+	*clear = (flags & PVB_CLEAR_YOUNG ? PVB_PTE_A : 0) |
+		 (flags & PVB_CLEAR_DIRTY ? PVB_PTE_D : 0);
+	*set = 0;
+}
+
+#endif /* PVBATCH_MM_PTE_X86_H */
