@@ -21,7 +21,7 @@ DESTDIR ?=
 VERSION := $(shell cat docs/VERSION)
 GIT_REV := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
-INCLUDES := -Iprotocol -Iguest/core/include -Ihypervisor/engine/include -Ihypervisor
+INCLUDES := -Iprotocol -Iguest/core/include -Iguest/mm/include -Ihypervisor/engine/include -Ihypervisor
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS_COMMON := -std=gnu11 -O2 -g $(WARN) $(INCLUDES)
 

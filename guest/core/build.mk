@@ -2,8 +2,9 @@
 # guest/core and guest/mm as one library, in the form a kernel links.
 
 GUEST_CORE_SRCS := $(wildcard guest/core/*.c)
+GUEST_MM_SRCS := $(wildcard guest/mm/*.c)
 
-$(B)/libpvbatch-guest.a: $(call objs,guest,$(GUEST_CORE_SRCS) $(wildcard guest/mm/*.c))
+$(B)/libpvbatch-guest.a: $(call objs,guest,$(GUEST_CORE_SRCS) $(GUEST_MM_SRCS))
 	@rm -f $@
 	$(AR) rcs $@ $^
 

@@ -10,7 +10,7 @@
  */
 #include <assert.h>
 
-#include "inproc.h"
+#include "hw.h"
 
 #define LEVELS 4
 #define INDEX_BITS 9
@@ -36,8 +36,7 @@ uint64_t *pvb_inproc_pte(struct pvb_inproc *host, pvb_gpa_t root, uint64_t va)
 		assert(slot);
 		pte = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 		if (!pvb_pte_present(pte)) {
-			pte = pvb_gpa_raw(pvb_inproc_alloc(host, 1)) | PVB_PTE_P | PVB_PTE_W |
-			      PVB_PTE_U;
+			pte = hw_table(pvb_gpa_raw(pvb_inproc_alloc(host, 1)));
 			__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
 		}
 		table = pte & PVB_PTE_PFN_MASK;
@@ -45,17 +44,19 @@ uint64_t *pvb_inproc_pte(struct pvb_inproc *host, pvb_gpa_t root, uint64_t va)
 	return table_slot(host, table, va, 1);
 }
 
-/* mark() - set @bits in the entry at @slot as hardware does; *@pte is what it is then. */
-static enum pvb_inproc_fault mark(uint64_t *slot, uint64_t bits, uint64_t *pte)
+/* mark() - an access through the entry at @slot; *@pte is what the entry is then. */
+static enum pvb_inproc_fault mark(uint64_t *slot, bool write, int level, uint64_t *pte)
 {
 	uint64_t cur = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 
 	do {
+		bool leaf = hw_is_leaf(cur, level);
+
 		if (!pvb_pte_present(cur))
 			return PVB_INPROC_NOT_PRESENT;
-		if (bits & PVB_PTE_D && !(cur & PVB_PTE_W))
+		if (write && leaf && !hw_writable(cur, leaf))
 			return PVB_INPROC_PROTECTION;
-		*pte = cur | bits;
+		*pte = hw_touched(cur, write, leaf);
 		if (*pte == cur)
 			return PVB_INPROC_OK;
 	} while (!__atomic_compare_exchange_n(slot, &cur, *pte, false, __ATOMIC_SEQ_CST,
@@ -63,36 +64,57 @@ static enum pvb_inproc_fault mark(uint64_t *slot, uint64_t bits, uint64_t *pte)
 	return PVB_INPROC_OK;
 }
 
+/*
+ * mark_leaf() - the same for the entry that maps the page, or for another of its block:
+ * that one counts for the block's A and D, @slot for the address and the permissions.
+ */
+static enum pvb_inproc_fault mark_leaf(uint64_t *slot, bool write, int level, uint64_t n,
+				       uint64_t *pte)
+{
+	uint64_t cur = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	uint64_t *marked = hw_marked_slot(slot, cur, n);
+	enum pvb_inproc_fault fault = mark(marked, write, level, pte);
+
+	if (fault || marked == slot)
+		return fault;
+	*pte = hw_touched(cur, write, true);
+	return PVB_INPROC_OK;
+}
+
 /* walk() - from CR3 to the leaf, setting A and, for a write, D; fills in @tlb. */
 static enum pvb_inproc_fault walk(struct pvb_inproc_vcpu *vcpu, uint64_t va, bool write,
 				  struct pvb_inproc_tlb *tlb)
 {
-	uint64_t table = pvb_gpa_raw(vcpu->root), pte = 0;
-	bool writable = true;
+	uint64_t table = pvb_gpa_raw(vcpu->root), pte = 0, pages = 0;
+	bool writable = true, leaf = false;
 	int level;
 
 	vcpu->walks++;
 	tlb->valid = false;
-	for (level = LEVELS; level >= 1; level--) {
+	for (level = LEVELS; !leaf; level--) {
 		uint64_t *slot = table_slot(vcpu->host, table, va, level);
 		enum pvb_inproc_fault fault;
 
 		if (!slot)
 			return PVB_INPROC_NO_MEMORY;
-		if (write && level == 1 && !writable)
+		leaf = hw_is_leaf(__atomic_load_n(slot, __ATOMIC_ACQUIRE), level);
+		if (write && leaf && !writable)
 			return PVB_INPROC_PROTECTION;
-		fault = mark(slot, PVB_PTE_A | (write && level == 1 ? PVB_PTE_D : 0), &pte);
+		fault = level == 1 ? mark_leaf(slot, write, level, vcpu->walks, &pte) :
+				     mark(slot, write, level, &pte);
 		if (fault)
 			return fault;
-		writable &= !!(pte & PVB_PTE_W);
+		leaf = hw_is_leaf(pte, level);
+		writable &= hw_writable(pte, leaf);
 		table = pte & PVB_PTE_PFN_MASK;
+		pages = 1ULL << INDEX_BITS * (unsigned int)(level - 1);
 	}
 	*tlb = (struct pvb_inproc_tlb){
 		.valid = true,
 		.writable = writable,
-		.dirty = pte & PVB_PTE_D,
+		.dirty = pvb_pte_dirty(pte),
 		.vpn = va >> PVB_PAGE_SHIFT,
-		.pfn = pvb_pte_pfn(pte),
+		.pfn = pvb_pte_pfn(pte) + (va >> PVB_PAGE_SHIFT & (pages - 1)),
 	};
 	return PVB_INPROC_OK;
 }
