@@ -52,7 +52,7 @@ static void conflict(uint64_t *ptep, uint64_t old, uint64_t new, uint64_t cur)
 	rig.conflict_cur = cur;
 }
 
-static const struct pvb_guest_ops ops = {
+static const struct pvb_guest_ops ops_of_rig = {
 	.gpa_of = gpa_of,
 	.pte_at = pte_at,
 	.in_interrupt = in_interrupt,
@@ -205,7 +205,7 @@ void rig_open_bare(void)
 
 	assert_non_null(mem);
 	memset(mem, 0, sizeof(*mem));
-	rig = (struct rig){ .mem = mem };
+	rig = (struct rig){ .mem = mem, .ops = ops_of_rig };
 	rig.grant.features = PVB_F_HOST_APPLY | PVB_F_FLUSH | PVB_F_RESULTS;
 	rig.grant.version = PVB_VERSION;
 	rig.grant.max_bytes = PVB_BUFFER_MAX;
@@ -213,7 +213,7 @@ void rig_open_bare(void)
 
 int rig_negotiate(enum pvb_mode mode)
 {
-	return pvb_guest_init(&rig.g, &transport, &ops, mode, &rig.mem->scratch);
+	return pvb_guest_init(&rig.g, &transport, &rig.ops, mode, &rig.mem->scratch);
 }
 
 int rig_register(uint32_t bytes)

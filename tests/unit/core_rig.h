@@ -34,6 +34,7 @@ struct rig {
 	struct rig_memory *mem;
 	struct pvb_guest g;
 	struct pvb_cpu c;
+	struct pvb_guest_ops ops;
 	/* The script */
 	int64_t negotiate_result;
 	struct pvb_negotiate grant; /* features, version, max_bytes of the answer */

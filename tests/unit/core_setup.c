@@ -15,6 +15,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	assert_non_null(rig.c.guest);
 	rig_close();
 	return 0;
 }
@@ -53,7 +54,7 @@ static void all_is_well(void **state)
 	assert_int_equal(rig_negotiate(PVB_MODE_HOST_APPLY), 0);
 	assert_int_equal(rig.g.mode, PVB_MODE_HOST_APPLY);
 	assert_int_equal(rig.mem->scratch.features_wanted,
-			 PVB_F_HOST_APPLY | PVB_F_FLUSH | PVB_F_RESULTS);
+			 PVB_F_HOST_APPLY | PVB_F_FLUSH | PVB_F_RESULTS | PVB_F_STATS);
 	assert_int_equal(rig.mem->scratch.pte_format, PVB_PTE_X86_64);
 	assert_int_equal(rig_register(8192), 0);
 	assert_int_equal(rig.c.mode, PVB_MODE_HOST_APPLY);

@@ -307,6 +307,35 @@ static void refused_entry_is_written(void **state)
 	}
 }
 
+/* A kernel that could not write it either is told instead. */
+static unsigned int told;
+
+static void refused(uint64_t *ptep, uint32_t nr, enum pvb_status status)
+{
+	assert_ptr_equal(ptep, rig_pte(0, 2));
+	assert_int_equal(nr, 6);
+	assert_int_equal(status, PVB_ST_DENIED);
+	told++;
+}
+
+static void refused_entry_is_left(void **state)
+{
+	(void)state;
+	told = 0;
+	rig.ops.refused = refused;
+	rig.refuse.pte = 2;
+	rig.refuse.status = PVB_ST_DENIED;
+	rig.refuse.times = 1;
+	assert_int_equal(pvb_set_ptes(&rig.c, rig_pte(0, 0), PFN(0x3000) | RO, 8, 0), 0);
+	pvb_lazy_leave(&rig.c);
+	assert_int_equal(told, 1);
+	assert_int_equal(*rig_pte(0, 1), PFN(0x3001) | RO);
+	assert_int_equal(*rig_pte(0, 7), PFN(0x1007) | RW);
+	assert_int_equal(rig_stats().untouched, 6);
+	assert_int_equal(rig_stats().fallbacks, 0);
+	assert_int_equal(rig.own_flushes, 0);
+}
+
 /* A store that was refused does not overwrite a later one that was not (law 5). */
 static void repair_keeps_the_order(void **state)
 {
@@ -413,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lost_host_with_full_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(conflict_stops_nothing_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_entry_is_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(refused_entry_is_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(repair_keeps_the_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(forged_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(flush_takes_the_queue_along, setup, teardown),

@@ -12,6 +12,8 @@
 #ifndef PVBATCH_MM_CONTPTE_H
 #define PVBATCH_MM_CONTPTE_H
 
+#include <pvbatch/guest.h>
+
 /* pvb_contpte_ptep_get() - @pte, which is *@ptep, with its block's A and D, unfolded. */
 uint64_t pvb_contpte_ptep_get(struct pvb_cpu *c, const uint64_t *ptep, uint64_t pte);
 
