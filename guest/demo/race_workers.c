@@ -16,7 +16,7 @@
 /* Accesses that a worker may do at a time when paced; race_progress() waits for half. */
 #define PACE 16U
 /* How long it waits at most. A host with fewer CPUs has to give the workers their turn. */
-#define PACED_MS 100U
+#define PACED_MS 400U
 #define FREE_MS 4U
 #define WAIT_SPINS 10000U /* where the TSC's rate is unknown */
 /* A page that stays unwritable longer than this is a bug: the fault is dumped. */

@@ -19,7 +19,7 @@ static void costs(const struct run *run, const char *apply, const char *mode, un
 
 	assert_int_equal(result_int(result, "ptes"), PTES);
 	assert_int_equal(result_int(result, "hypercalls"), calls);
-	result_exits(result, calls);
+	result_exits(run, result, calls);
 	assert_int_equal(result_int(result, "conflicts"), 0);
 }
 

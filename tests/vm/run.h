@@ -53,9 +53,10 @@ json_t *run_result(const struct run *run, const char *workload, const char *appl
 /* result_int() - a number of it. */
 int64_t result_int(const json_t *result, const char *key);
 /*
- * result_exits() - its exits have to be @calls, and no more than the VMM causes itself: it
- * looks after a guest that has not exited for half a second.
+ * result_exits() - its exits to the VMM have to be @calls, and no more than the VMM causes
+ * itself: it looks after a guest that has not exited for half a second. Where KVM takes
+ * the calls itself none reaches the VMM, and all VM exits are at least as many.
  */
-void result_exits(const json_t *result, int64_t calls);
+void result_exits(const struct run *run, const json_t *result, int64_t calls);
 
 #endif /* TESTS_VM_RUN_H */
