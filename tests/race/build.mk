@@ -7,7 +7,8 @@ $(B)/tests/race_ad: $(call objs,host,$(RACE_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_host) $^ -lpthread -o $@
 
-$(B)/tests/race_ad_tsan: $(call objs,tsan,$(RACE_SRCS))
+$(B)/tests/race_ad_tsan: $(call objs,tsan,$(filter-out %/apply.c,$(RACE_SRCS)) \
+		tests/model/hooked_apply.c)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_tsan) $^ -lpthread -o $@
 

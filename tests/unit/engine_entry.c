@@ -211,6 +211,16 @@ static void good_entry(enum pvb_op op, uint32_t slot)
 	}
 }
 
+static enum pvb_status (*plain_map)(void *ctx, pvb_gpa_t table, uint64_t **ptes);
+
+/* What the backend is asked for is a page of the machine's address width, always. */
+static enum pvb_status strict_map(void *ctx, pvb_gpa_t table, uint64_t **ptes)
+{
+	assert_int_equal(pvb_gpa_raw(table) % PVB_PAGE_SIZE, 0);
+	assert_int_equal(pvb_gpa_raw(table) >> RIG_PHYS_BITS, 0);
+	return plain_map(ctx, table, ptes);
+}
+
 /* The spoilt entry between two good ones, which are of its own kind or of another. */
 static void one_case(const struct entry_case *wrong, enum pvb_op neighbour, bool neighbours_ok)
 {
@@ -254,6 +264,8 @@ static void wrong_field(void **state)
 	enum pvb_op op;
 
 	rig_open(&rig, 1, granted, BUFFER);
+	plain_map = rig.host->backend.map_table;
+	rig.host->backend.map_table = strict_map;
 	for (op = PVB_OP_SET; op <= PVB_OP_CHANGED; op++) {
 		uint64_t feature = op == PVB_OP_CHANGED ? PVB_F_GUEST_APPLY : PVB_F_HOST_APPLY;
 
