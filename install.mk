@@ -32,7 +32,8 @@ install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 	install -m 644 $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc $(DESTDIR)$(PKGCONFIGDIR)
 	install -m 644 $(INSTALL_HEADERS) $(DESTDIR)$(INCLUDEDIR)/pvbatch
 	install -m 644 $(wildcard $(B)/guest/*.elf) $(DESTDIR)$(LIBEXECDIR)/guest
-	install -m 755 tests/testbed/run-kvm tests/testbed/init $(DESTDIR)$(LIBEXECDIR)/testbed
+	install -m 755 tests/testbed/run-kvm tests/testbed/init $(B)/testbed/kvm-hold \
+		$(DESTDIR)$(LIBEXECDIR)/testbed
 	install -m 644 tests/testbed/lib.sh $(DESTDIR)$(LIBEXECDIR)/testbed
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
 	$(foreach man,$(INSTALL_MANS),install -D -m 644 $(man) \

@@ -19,6 +19,8 @@
 #define PROBE_INSNS (2.0 * PROBE_LOOPS)
 /* Silicon and QEMU's translated code stay far below, an emulator far above. */
 #define EMULATED_NS 100.0
+/* On a busy machine one try may meet the scheduler; the shortest of some does not. */
+#define PROBE_TRIES 5U
 
 static const struct {
 	const char *module;
@@ -66,25 +68,18 @@ static void find_module(struct vmm_host *host)
 	}
 }
 
-/* out %eax, $..; a loop of two instructions; out again: the time between the exits. */
+/* out; a loop of two instructions; out again, and so on: the time between the exits. */
+/* clang-format off */
 static const uint8_t probe_code[] = {
-	0x66,
-	0xba,
-	PVB_PORT_MARK & 0xff,
-	PVB_PORT_MARK >> 8, /* mov $MARK, %dx */
-	0xef, /* out %eax, %dx */
-	0xb9,
-	PROBE_LOOPS & 0xff,
-	PROBE_LOOPS >> 8 & 0xff,
-	PROBE_LOOPS >> 16,
-	0, /* mov $n, %ecx */
-	0xff,
-	0xc9, /* 1: dec %ecx */
-	0x75,
-	0xfc, /* jnz 1b */
-	0xef, /* out %eax, %dx */
-	0xf4, /* hlt */
+	0x66, 0xba, PVB_PORT_MARK & 0xff, PVB_PORT_MARK >> 8,	/*    mov $MARK, %dx */
+	0xef,							/*    out %eax, %dx */
+	0xb9, PROBE_LOOPS & 0xff, PROBE_LOOPS >> 8, 0, 0,	/* 1: mov $LOOPS, %ecx */
+	0xff, 0xc9,						/* 2: dec %ecx */
+	0x75, 0xfc,						/*    jnz 2b */
+	0xef,							/*    out %eax, %dx */
+	0xeb, 0xf4,						/*    jmp 1b */
 };
+/* clang-format on */
 
 static int run_to_out(struct vcpu *vcpu, struct timespec *when, struct vmm_error *error)
 {
@@ -103,6 +98,12 @@ static int run_to_out(struct vcpu *vcpu, struct timespec *when, struct vmm_error
 	return 0;
 }
 
+static double ns_between(const struct timespec *begin, const struct timespec *end)
+{
+	return (double)(end->tv_sec - begin->tv_sec) * 1e9 +
+	       (double)(end->tv_nsec - begin->tv_nsec);
+}
+
 static int measure(struct vm *vm, struct vmm_host *host, struct vmm_error *error)
 {
 	struct timespec begin, end;
@@ -118,13 +119,20 @@ static int measure(struct vm *vm, struct vmm_host *host, struct vmm_error *error
 		rc = boot_vcpu(vcpu, error);
 	if (!rc)
 		rc = run_to_out(vcpu, &begin, error);
-	if (!rc)
+	for (unsigned int try = 0; !rc && try < PROBE_TRIES; try++) {
+		double ns;
+
 		rc = run_to_out(vcpu, &end, error);
+		ns = ns_between(&begin, &end) / PROBE_INSNS;
+		if (!try || ns < host->ns_per_insn)
+			host->ns_per_insn = ns;
+		/* Fast once is enough: no emulator is. */
+		if (ns < EMULATED_NS)
+			break;
+		begin = end;
+	}
 	if (rc)
 		return rc;
-	host->ns_per_insn = ((double)(end.tv_sec - begin.tv_sec) * 1e9 +
-			     (double)(end.tv_nsec - begin.tv_nsec)) /
-			    PROBE_INSNS;
 	host->native = host->ns_per_insn < EMULATED_NS;
 	host->stats = vcpu->kvm_exits.fd >= 0;
 	host->flush = vm->flusher.works;
