@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cli/bench_engine.h>
 #include <cli/document.h>
 
 enum {
@@ -17,9 +18,18 @@ static const struct argp_option options_here[] = {
 	{ 0 },
 };
 
+/* Benchmarks that need no guest. */
+static const struct {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+} others[] = {
+	{ "engine", cmd_bench_engine },
+};
+
 static const char doc[] =
 	"Measure page-table updates: one hypercall per PTE, batches of 1, 2, 4 ... 512 entries, "
-	"ranges; each with the host and with the guest applying them.\v" CLI_EXIT_CODES;
+	"ranges; each with the host and with the guest applying them.\v`pvbatch bench engine` measures the engine "
+	"alone, in one process; it has a --help of its own.\n\n" CLI_EXIT_CODES;
 
 #define DEFAULT_CMDLINE "workload=compare"
 
@@ -37,7 +47,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static int bench(struct cli_options *options)
 {
-	const char *cmdline = options->cmdline ? options->cmdline : DEFAULT_CMDLINE;
 	struct document_sums sums;
 	json_t *document;
 	int code, bad;
@@ -48,7 +57,7 @@ static int bench(struct cli_options *options)
 	if (!code && options->plot)
 		code = document_writable(options->plot);
 	if (!code)
-		code = cli_measure(options, cmdline, &document);
+		code = cli_measure(options, DEFAULT_CMDLINE, &document);
 	else
 		return code;
 	if (!document)
@@ -78,6 +87,14 @@ int cmd_bench(int argc, char **argv)
 	struct cli_options options;
 	int code;
 
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (argc > 1 && !strcmp(argv[1], others[i].name)) {
+			char name[48];
+
+			snprintf(name, sizeof(name), "%s %s", argv[0], argv[1]);
+			argv[1] = name;
+			return others[i].fn(argc - 1, argv + 1);
+		}
 	cli_options_init(&options);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	code = bench(&options);

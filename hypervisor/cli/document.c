@@ -131,30 +131,34 @@ static json_t *engine(const struct pvb_host_stats *s)
 			 (json_int_t)s->flush_all);
 }
 
-json_t *document_new(const struct cli_options *options, const struct vmm_host *host,
-		     const char *cmdline, const struct vmm_result *result)
+json_t *document_new(const struct cli_options *options, const struct vmm_host *host)
 {
 	json_t *document = document_head(cli_in_testbed() ? "testbed" : "kvm");
 	json_t *where = json_object_get(document, "host");
-	json_t *results = json_object_get(document, "results");
 
 	json_object_set_new(where, "module", json_string(host->module));
 	json_object_set_new(where, "paging", json_string(paging_name(host->paging)));
 	json_object_set_new(where, "native", json_boolean(host->native));
 	json_object_set_new(where, "ns_per_instruction", json_real(host->ns_per_insn));
 	json_object_set_new(document, "guest",
-			    json_pack("{s:o, s:o, s:i, s:i}", "name", text(options->guest),
-				      "cmdline", text(cmdline), "cpus", (int)options->cpus,
-				      "memory_mib", (int)options->memory));
-	json_object_set_new(document, "end",
-			    json_pack("{s:s, s:i, s:f}", "how", end_names[result->end], "code",
-				      (int)result->code, "seconds", result->seconds));
-	json_object_set_new(document, "exits", exits(result));
-	json_object_set_new(document, "kvm_exits", known(result->kvm_exits));
-	json_object_set_new(document, "engine", engine(&result->stats));
+			    json_pack("{s:o, s:i, s:i}", "name", text(options->guest), "cpus",
+				      (int)options->cpus, "memory_mib", (int)options->memory));
+	json_object_set_new(document, "runs", json_array());
+	return document;
+}
+
+void document_add(json_t *document, const char *cmdline, const struct vmm_result *result)
+{
+	json_t *results = json_object_get(document, "results");
+
+	json_array_append_new(json_object_get(document, "runs"),
+			      json_pack("{s:o, s:{s:s, s:i, s:f}, s:o, s:o, s:o}", "cmdline",
+					text(cmdline), "end", "how", end_names[result->end], "code",
+					(int)result->code, "seconds", result->seconds, "exits",
+					exits(result), "kvm_exits", known(result->kvm_exits),
+					"engine", engine(&result->stats)));
 	for (unsigned int i = 0; i < result->nr_records; i++)
 		json_array_append_new(results, record(&result->records[i]));
-	return document;
 }
 
 void document_sum(const json_t *document, struct document_sums *sums)

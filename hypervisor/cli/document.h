@@ -12,9 +12,9 @@
 
 #define DOCUMENT_SCHEMA 1
 
-/* document_new() - what one run of a guest gave. */
-json_t *document_new(const struct cli_options *options, const struct vmm_host *host,
-		     const char *cmdline, const struct vmm_result *result);
+/* document_new() - for runs on this machine's KVM; document_add() - what one run gave. */
+json_t *document_new(const struct cli_options *options, const struct vmm_host *host);
+void document_add(json_t *document, const char *cmdline, const struct vmm_result *result);
 /* document_head() - schema, git, host, for a document of other results ("results": []). */
 json_t *document_head(const char *backend);
 /*
@@ -38,9 +38,11 @@ void table_print(const json_t *document);
 int plot_write(const json_t *document, const char *path);
 
 /*
- * cli_measure() - run the guest where the options say. Returns an exit code; *@document
- * is NULL if there are no results, and may be there though the code is not CLI_OK.
+ * cli_measure() - run guests where the options say, one after the other for each part of
+ * their command line between semicolons (@otherwise, if they have none). Returns an exit
+ * code; *@document is NULL if there are no results, and may be there though the code is
+ * not CLI_OK.
  */
-int cli_measure(const struct cli_options *options, const char *cmdline, json_t **document);
+int cli_measure(const struct cli_options *options, const char *otherwise, json_t **document);
 
 #endif /* PVB_CLI_DOCUMENT_H */

@@ -9,8 +9,8 @@
 
 #include <cli/document.h>
 
-static int measure_here(const struct cli_options *options, const struct vmm_host *host,
-			const char *cmdline, json_t **document)
+static int measure_one(const struct cli_options *options, const struct vmm_host *host,
+		       const char *cmdline, json_t *document)
 {
 	struct vmm_result result;
 	int code;
@@ -19,12 +19,30 @@ static int measure_here(const struct cli_options *options, const struct vmm_host
 	if (code)
 		return code;
 	code = cli_result_code(&result);
-	*document = document_new(options, host, cmdline, &result);
+	document_add(document, cmdline, &result);
 	vmm_result_free(&result);
 	return code;
 }
 
-static int measure_in_testbed(const struct cli_options *options, const char *cmdline,
+/* One guest after the other, each with its part of @cmdlines, up to the first that fails. */
+static int measure_here(const struct cli_options *options, const struct vmm_host *host,
+			const char *cmdlines, json_t **document)
+{
+	char *copy = strdup(cmdlines), *rest = copy, *part;
+	int code = CLI_OK;
+
+	if (!copy)
+		abort();
+	*document = document_new(options, host);
+	while (!code && (part = strsep(&rest, ";"))) {
+		part += strspn(part, " ");
+		code = measure_one(options, host, part, *document);
+	}
+	free(copy);
+	return code;
+}
+
+static int measure_in_testbed(const struct cli_options *options, const char *cmdlines,
 			      json_t **document)
 {
 	const char *dir = getenv("TMPDIR");
@@ -41,7 +59,7 @@ static int measure_in_testbed(const struct cli_options *options, const char *cmd
 		return CLI_OUTPUT;
 	}
 	close(fd);
-	code = cli_testbed(options, cmdline, path);
+	code = cli_testbed(options, cmdlines, path);
 	*document = json_load_file(path, 0, &error);
 	unlink(path);
 	free(path);
@@ -52,8 +70,9 @@ static int measure_in_testbed(const struct cli_options *options, const char *cmd
 	return code;
 }
 
-int cli_measure(const struct cli_options *options, const char *cmdline, json_t **document)
+int cli_measure(const struct cli_options *options, const char *otherwise, json_t **document)
 {
+	const char *cmdlines = options->cmdline ? options->cmdline : otherwise;
 	enum cli_backend backend;
 	struct vmm_host host;
 	int code;
@@ -63,6 +82,6 @@ int cli_measure(const struct cli_options *options, const char *cmdline, json_t *
 	if (code)
 		return code;
 	if (backend == BACKEND_TESTBED)
-		return measure_in_testbed(options, cmdline, document);
-	return measure_here(options, &host, cmdline, document);
+		return measure_in_testbed(options, cmdlines, document);
+	return measure_here(options, &host, cmdlines, document);
 }
