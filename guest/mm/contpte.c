@@ -57,6 +57,14 @@ static void unfold_edges(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep, uint3
 		pvb_contpte_unfold(c, addr + (nr - 1) * PVB_PAGE_SIZE, last);
 }
 
+static void unfold_all(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		if (pvb_pte_cont(pvb_read(c, ptep + i)))
+			pvb_contpte_unfold(c, addr + i * PVB_PAGE_SIZE, ptep + i);
+	}
+}
+
 uint64_t pvb_contpte_modify_prot_start_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 					    uint32_t nr)
 {
@@ -75,7 +83,11 @@ int pvb_contpte_modify_prot_commit_ptes(struct pvb_cpu *c, uint64_t addr, uint64
 {
 	if (!pvb_ptes_valid(addr, ptep, nr))
 		return -PVB_EINVAL;
-	unfold_edges(c, addr, ptep, nr);
+	/* Entries that are not present are no block, so each needs the block's A and D. */
+	if (pvb_pte_present(new))
+		unfold_edges(c, addr, ptep, nr);
+	else
+		unfold_all(c, addr, ptep, nr);
 	old = pvb_pte_mknoncont(old);
 	new = pvb_pte_mknoncont(new);
 	for (uint32_t i = 0, n; i < nr; i += n) {
@@ -88,10 +100,10 @@ int pvb_contpte_modify_prot_commit_ptes(struct pvb_cpu *c, uint64_t addr, uint64
 			if (pvb_pte_cont(pvb_read(c, ptep + i + n)) != cont)
 				break;
 		}
-		if (cont)
+		if (cont) {
 			from = pvb_pte_mkcont(from);
-		if (cont && pvb_pte_present(to))
 			to = pvb_pte_mkcont(to);
+		}
 		r = pvb_commit_run(c, ptep + i, from, to, n, soft);
 		if (r)
 			return r;

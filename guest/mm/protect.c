@@ -75,6 +75,16 @@ static ALWAYS_INLINE void commit_anon_folio(struct change *change, uint64_t addr
 	}
 }
 
+/* Whatever the new permissions: an entry that is to report writes is not writable. */
+static ALWAYS_INLINE uint64_t change_uffd_wp(uint64_t pte, unsigned int flags)
+{
+	if (flags & PVB_CP_UFFD_WP_RESOLVE)
+		pte = pvb_pte_clear_uffd_wp(pte);
+	if ((flags & PVB_CP_UFFD_WP) || pvb_pte_uffd_wp(pte))
+		pte = pvb_pte_mkuffd_wp(pte);
+	return pte;
+}
+
 /* One transaction on @nr entries of one folio (or on one of none). */
 static ALWAYS_INLINE void change_present_ptes(struct change *change, uint64_t addr, uint64_t *ptep,
 					      uint32_t nr, const struct pvb_folio *folio)
@@ -83,10 +93,7 @@ static ALWAYS_INLINE void change_present_ptes(struct change *change, uint64_t ad
 	uint64_t old = pvb_modify_prot_start_ptes(change->walk.c, addr, ptep, nr);
 	uint64_t new = pvb_pte_modify(old, change->newprot);
 
-	if (change->flags & PVB_CP_UFFD_WP)
-		new = pvb_pte_mkuffd_wp(new);
-	else if (change->flags & PVB_CP_UFFD_WP_RESOLVE)
-		new = pvb_pte_clear_uffd_wp(new);
+	new = change_uffd_wp(new, change->flags);
 
 	if (!(change->flags & PVB_CP_TRY_CHANGE_WRITABLE) || pvb_pte_write(new) ||
 	    !maybe_change_writable(vma, new))
@@ -179,8 +186,7 @@ static int change_huge(struct pvb_walk *walk, uint64_t *pmdp, uint64_t addr, uin
 			return 0;
 	}
 	new = pvb_pte_mkleaf(pvb_pte_modify(old, change->newprot));
-	if (change->flags & PVB_CP_UFFD_WP_RESOLVE)
-		new = pvb_pte_clear_uffd_wp(new);
+	new = change_uffd_wp(new, change->flags);
 	/* Under the lock nothing but A and D moves: there is no conflict to be had. */
 	if (pvb_change_huge_pmd(pmdp, old, new)) {
 		change->pages += PVB_PTES_PER_TABLE;

@@ -15,13 +15,15 @@ $(foreach v,mm_x86 mm_arm64 mm_asan_x86 mm_asan_arm64 mm_tsan_x86 mm_tsan_arm64,
 MM_SRCS := tests/mm/space.c tests/unit/core_machine.c $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS) \
 	$(ENGINE_SRCS) $(INPROC_SRCS)
 
-# mm_program NAME VARIANT LIBS
-define mm_program
-$(B)/tests/$(1)-$(patsubst mm_%,%,$(patsubst mm_asan_%,%,$(patsubst mm_tsan_%,%,$(2)))): \
-		$(call objs,$(2),tests/mm/$(1).c $(MM_SRCS))
-	@mkdir -p $$(@D)
-	$$(CC) $(3) $$^ -lpthread $(4) -o $$@
-endef
-$(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,)))
+MM_MODEL_SRCS := $(addprefix tests/mm/,model.c steps.c program.c)
 
-CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f))
+# mm_program NAME VARIANT SOURCES LDFLAGS LIBS
+define mm_program
+$(B)/tests/$(1)-$(lastword $(subst _, ,$(2))): $(call objs,$(2),tests/mm/$(1).c $(3) $(MM_SRCS))
+	@mkdir -p $$(@D)
+	$$(CC) $(4) $$^ -lpthread $(5) -o $$@
+endef
+$(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,,)))
+$(foreach f,x86 arm64,$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
+
+CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f))

@@ -115,7 +115,7 @@ bool space_folio(uint64_t pfn, struct pvb_folio *folio)
 {
 	uint64_t page = pfn - space.memory;
 
-	if (page >= SPACE_MEMORY || page / 8 % 64 == 63)
+	if (page >= SPACE_MEMORY || page / 128 % 16 == 15)
 		return false;
 	folio->pfn = pfn & ~(uint64_t)(space.folio_pages - 1);
 	folio->nr = space.folio_pages;
@@ -212,8 +212,10 @@ void space_open(const struct space_config *config)
 		host->backend.changed = changed;
 		host->backend.flush = flush_nothing;
 	}
-	first = pvb_gpa_raw(pvb_inproc_alloc(host, SPACE_MEMORY + 512)) >> PVB_PAGE_SHIFT;
-	space.memory = (first + 511) & ~511ULL;
+	/* Taken as it is: clearing it would take longer than most programs. */
+	first = (host->next_page >> PVB_PAGE_SHIFT) + 511;
+	space.memory = first & ~511ULL;
+	host->next_page = (space.memory + SPACE_MEMORY) << PVB_PAGE_SHIFT;
 	space.ops = ops;
 	if (!config->split_locks)
 		space.ops.lock = space.ops.unlock = NULL;

@@ -46,7 +46,7 @@ struct space {
 	uint64_t bugs; /* transaction rules broken */
 	const char *bug; /* the last */
 	bool no_tables; /* alloc_table fails */
-	/* Folios: runs of this many pages, aligned; a power of two */
+	/* Folios: runs of this many pages, aligned; a power of two up to 128 */
 	uint32_t folio_pages;
 	bool anon;
 };
@@ -64,7 +64,7 @@ struct pvb_cpu *space_cpu(void);
 /* The rules, by page frame. */
 bool space_is_exclusive(uint64_t pfn);
 bool space_is_numa_skipped(uint64_t folio_pfn);
-/* The folio of @pfn; false: that memory has none. Every 64th run of 8 pages has none. */
+/* The folio of @pfn; false: that memory has none, as one page in 16. */
 bool space_folio(uint64_t pfn, struct pvb_folio *folio);
 
 static inline uint64_t space_va(uint32_t page)
