@@ -36,6 +36,7 @@ void pvb_run_close(struct pvb_cpu *c)
 	c->stats.ops += added;
 	c->stats.ptes += added;
 	c->stats.coalesced += added;
+	/* run->next is set only while run->entry is. NOLINTNEXTLINE(*NullDereference) */
 	run->entry->nr = (uint16_t)(run->entry->nr + added);
 	if (run->mask != ~0ULL) {
 		/* Bits that not all olds had are nobody's change: the merge keeps them. */

@@ -54,6 +54,7 @@ static void unlock_table(struct pvb_walk *walk, uint64_t *table, bool last)
 /* The part of [addr, end) that one entry of @level covers ends here. */
 static uint64_t entry_end(uint64_t addr, uint64_t end, unsigned int level)
 {
+	/* Levels count from 1. NOLINTNEXTLINE(*UndefinedBinaryOperatorResult) */
 	uint64_t size = 1ULL << (PVB_PAGE_SHIFT + 9 * (level - 1));
 	uint64_t next = (addr & ~(size - 1)) + size;
 

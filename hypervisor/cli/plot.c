@@ -64,7 +64,7 @@ static unsigned int find_series(const json_t *results, struct series *series)
 		if (s == MAX_SERIES)
 			continue;
 		if (s == nr) {
-			strcpy(series[nr].name, name);
+			memcpy(series[nr].name, name, sizeof(name));
 			series[nr++].points = 0;
 		}
 		series[s].points++;

@@ -74,7 +74,7 @@ int boot_prepare(struct vm *vm, struct vmm_error *error)
 		return vmm_error_set(error, VMM_FAULT_CONFIG, E2BIG,
 				     "the guest's command line is longer than %zu characters",
 				     sizeof(info.cmdline) - 1);
-	strcpy(info.cmdline, vm->config->cmdline);
+	memcpy(info.cmdline, vm->config->cmdline, strlen(vm->config->cmdline) + 1);
 	info.free_start = (vm->image.end + PVB_PAGE_SIZE - 1) & ~(PVB_PAGE_SIZE - 1);
 	if (info.free_start < PVB_BOOT_AREA_END)
 		info.free_start = PVB_BOOT_AREA_END;

@@ -9,7 +9,7 @@ SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs 
 
 .PHONY: lint-format lint-layers lint-shell lint-cppcheck lint-sparse lint-clang
 
-lint: deps-lint deps-build deps-test
+lint: deps-lint deps-build deps-test deps-xen
 	@$(MAKE) --no-print-directory -k -j$$(nproc) lint-format lint-layers lint-shell \
 		lint-cppcheck lint-sparse lint-clang
 	@echo "lint: clean"
@@ -27,7 +27,9 @@ lint-shell:
 lint-cppcheck:
 	@mkdir -p $(B)/lint/cppcheck
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --suppress=comparePointers --error-exitcode=1 -D__x86_64__ \
+		--suppress=missingIncludeSystem --suppress=comparePointers \
+		--suppress=ctunullpointer --suppress=invalidPrintfArgType_uint \
+		-D'json_array_foreach(a,i,v)=for(;;)' -D'json_object_foreach(o,k,v)=for(;;)' --error-exitcode=1 -D__x86_64__ \
 		--cppcheck-build-dir=$(B)/lint/cppcheck $(INCLUDES) $(C_ANALYSED)
 
 # sparse knows address spaces and bitwise types: guest addresses are no host pointers.
@@ -37,6 +39,10 @@ lint-sparse:
 	done; exit $$fail
 
 # clang's warnings and clang-tidy's analyser, next to gcc's in the build itself.
-lint-clang:
-	@printf '%s\n' $(C_ANALYSED) | xargs -P$$(nproc) -n4 sh -c \
-		'clang-tidy --quiet "$$@" -- $(filter-out -g -O2,$(CFLAGS_host)) 2>/dev/null' clang-tidy
+tidy = xargs -P$$(nproc) -n4 sh -c 'clang-tidy --quiet "$$@" -- $(1) 2>/dev/null' clang-tidy
+
+lint-clang: $(B)/gen/version.h
+	@printf '%s\n' $(filter-out guest/demo/xen/%,$(C_ANALYSED)) | \
+		$(call tidy,$(filter-out -g -O2,$(CFLAGS_host)) -I$(B)/gen)
+	@printf '%s\n' $(filter guest/demo/xen/%,$(C_ANALYSED)) | \
+		$(call tidy,$(filter-out -g -O2,$(CFLAGS_xen)))

@@ -321,7 +321,7 @@ static void call_in_a_call(void **state)
 /* Law 9: the sum over vCPUs is what the guest is told, and it adds up. */
 static void counters(void **state)
 {
-	struct pvb_host_stats *stats = (struct pvb_host_stats *)neg;
+	struct pvb_host_stats *stats;
 	uint64_t hist = 0;
 	uint32_t i;
 
