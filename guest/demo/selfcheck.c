@@ -14,19 +14,19 @@
 #include "smp.h"
 #include "workload.h"
 
-static uint32_t first_page(void)
+uint32_t check_page(void)
 {
 	return this_cpu()->index * PVB_PTES_PER_TABLE;
 }
 
 uint64_t *check_ptes(void)
 {
-	return (uint64_t *)mm_work_ptes() + first_page();
+	return (uint64_t *)mm_work_ptes() + check_page();
 }
 
 uint64_t check_pte(uint32_t i)
 {
-	return mm_work_pte(first_page() + i);
+	return mm_work_pte(check_page() + i);
 }
 
 void check_reset(void)

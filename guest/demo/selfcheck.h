@@ -16,7 +16,8 @@ extern struct check_totals {
 	uint32_t failed;
 } check_totals;
 
-/* The calling CPU's part of the workload area: one page table. */
+/* The calling CPU's part of the workload area: one page table, and its first page. */
+uint32_t check_page(void);
 uint64_t *check_ptes(void);
 /* check_pte() - what entry @i of it was in the beginning. */
 uint64_t check_pte(uint32_t i);

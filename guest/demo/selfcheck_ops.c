@@ -5,7 +5,9 @@
 #include "cpu.h"
 #include "host.h"
 #include "lib.h"
+#include "mm.h"
 #include "selfcheck.h"
+#include "trap.h"
 
 static struct pvb_entry entry_at(uint32_t slot, uint16_t nr, enum pvb_op op)
 {
@@ -149,12 +151,74 @@ static void check_changed(void)
 	expect("changed, hint", 5, check_pte(5) & ~PVB_PTE_W);
 }
 
+/* A write that may fault. Returns whether it did. */
+static bool write_faults(volatile uint64_t *at)
+{
+	bool faulted = false;
+
+	asm volatile("1: movq $1, %1\n\t"
+		     "jmp 3f\n\t"
+		     "2: movb $1, %0\n\t"
+		     "3:\n\t" FIXUP(1b, 2b)
+		     : "+r"(faulted), "=m"(*at));
+	return faulted;
+}
+
+/* One entry for the first page of this CPU, with a flush of each kind. */
+static void flushed(const char *name, enum pvb_flush flush, uint16_t flags, uint64_t clear)
+{
+	volatile uint64_t *page = (volatile uint64_t *)mm_work_va(check_page());
+	struct pvb_batch_hdr *hdr;
+	struct pvb_entry entry;
+	int64_t result;
+
+	check_reset();
+	*page = 0; /* the TLB has it now, writable and dirty */
+	hdr = raw_header();
+	entry = entry_at(0, 1, PVB_OP_MASK);
+	entry.old = clear;
+	raw_entries()[0] = entry;
+	hdr->nr = 1;
+	hdr->flush = (uint8_t)flush;
+	hdr->flush_flags = flags;
+	if (flush == PVB_FLUSH_RANGE) {
+		hdr->flush_pages = 1;
+		hdr->flush_va = (uint64_t)page;
+	}
+	result = raw_submit(hdr);
+	check(result == PVB_SUBMIT_DONE, "%s: result %ld", name, result);
+	if (clear == PVB_PTE_W) {
+		check(write_faults(page), "%s: written through the old translation", name);
+		return;
+	}
+	/* Hardware may set A for an access that it only guesses; D it sets for real ones. */
+	check(!(((volatile uint64_t *)check_ptes())[0] & PVB_PTE_D), "%s: still dirty", name);
+	(void)*page;
+	expect(name, 0, check_pte(0) | PVB_PTE_A);
+	check(!write_faults(page), "%s: the write faulted", name);
+	expect(name, 0, check_pte(0) | PVB_PTE_AD);
+}
+
+/* Law 4, with the hardware as witness: this CPU itself has the old translation. */
+static void check_flush(void)
+{
+	flushed("clean, flush a page", PVB_FLUSH_RANGE, 0, PVB_PTE_AD);
+	flushed("clean, flush a page here", PVB_FLUSH_RANGE, PVB_FLUSH_LOCAL, PVB_PTE_AD);
+	flushed("clean, flush all", PVB_FLUSH_ALL, 0, PVB_PTE_AD);
+	flushed("clean, flush all here", PVB_FLUSH_ALL, PVB_FLUSH_LOCAL, PVB_PTE_AD);
+	flushed("read-only, flush a page", PVB_FLUSH_RANGE, 0, PVB_PTE_W);
+	flushed("read-only, flush a page here", PVB_FLUSH_RANGE, PVB_FLUSH_LOCAL, PVB_PTE_W);
+	flushed("read-only, flush all", PVB_FLUSH_ALL, 0, PVB_PTE_W);
+	flushed("read-only, flush all here", PVB_FLUSH_ALL, PVB_FLUSH_LOCAL, PVB_PTE_W);
+}
+
 void check_operations(void)
 {
 	check_commit();
 	check_mask();
 	check_set();
 	check_changed();
+	check_flush();
 }
 
 /*
