@@ -13,3 +13,12 @@ $(B)/tests/xen: tests/xen/test $(DEMO_XEN_ELF)
 	@printf '#!/bin/sh\nexec tests/xen/test\n' >$@ && chmod +x $@
 
 SLOW_TESTS += $(B)/tests/xen
+
+# The transport in one process, over a Xen of a hundred lines.
+XEN_RIG := $(call objs,asan,tests/xen/rig.c $(wildcard guest/core/xen/*.c))
+
+$(B)/tests/xen-form $(B)/tests/xen-transport: $(B)/tests/xen-%: $(B)/obj/asan/tests/xen/%.o $(XEN_RIG)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_asan) $^ -lcmocka -o $@
+
+CHECK_TESTS += $(B)/tests/xen-form $(B)/tests/xen-transport
