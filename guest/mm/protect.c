@@ -41,11 +41,6 @@ static ALWAYS_INLINE void commit_flush(struct change *change, uint64_t addr, uin
 	new = pvb_pte_advance(new, at);
 	if (set_write)
 		new = pvb_pte_mkwrite(new);
-	if (nr > 1) {
-		/* The run's A and D are not one page's: let the merge keep each one's own. */
-		old = pvb_pte_without_ad(old);
-		new = pvb_pte_without_ad(new);
-	}
 	pvb_modify_prot_commit_ptes(walk->c, addr, ptep + at, old, new, nr, change->soft);
 	if (pvb_pte_needs_flush(old, new))
 		pvb_walk_flush(walk, addr, addr + nr * PVB_PAGE_SIZE);
@@ -91,16 +86,20 @@ static ALWAYS_INLINE void change_present_ptes(struct change *change, uint64_t ad
 {
 	const struct pvb_vma *vma = change->walk.vma;
 	uint64_t old = pvb_modify_prot_start_ptes(change->walk.c, addr, ptep, nr);
-	uint64_t new = pvb_pte_modify(old, change->newprot);
+	uint64_t new = change_uffd_wp(pvb_pte_modify(old, change->newprot), change->flags);
+	bool dirty = pvb_pte_dirty(new);
 
-	new = change_uffd_wp(new, change->flags);
-
+	if (nr > 1) {
+		/* The run's A and D are not one page's: let the merge keep each one's own. */
+		old = pvb_pte_without_ad(old);
+		new = pvb_pte_without_ad(new);
+	}
 	if (!(change->flags & PVB_CP_TRY_CHANGE_WRITABLE) || pvb_pte_write(new) ||
 	    !maybe_change_writable(vma, new))
 		commit_flush(change, addr, ptep, old, new, nr, 0, false);
 	else if (vma->flags & PVB_VM_SHARED)
 		/* Dirty already: whoever wants to know of the first write does. */
-		commit_flush(change, addr, ptep, old, new, nr, 0, pvb_pte_dirty(new));
+		commit_flush(change, addr, ptep, old, new, nr, 0, dirty);
 	else if (folio && folio->anon)
 		commit_anon_folio(change, addr, ptep, old, new, nr);
 	else

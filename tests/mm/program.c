@@ -63,7 +63,8 @@ static uint32_t rnd(uint32_t bound)
 	return (uint32_t)(seed >> 33) % bound;
 }
 
-static void random_step(struct step *step)
+/* Most steps of a program are about the same few pages: @home and those behind it. */
+static void random_step(struct step *step, uint32_t home)
 {
 	static const uint8_t often[] = {
 		STEP_MAP,	STEP_MAP,    STEP_MAP,	  STEP_PROTECT,	    STEP_PROTECT,
@@ -74,10 +75,10 @@ static void random_step(struct step *step)
 
 	step->kind = often[rnd(sizeof(often))];
 	/* Near the ends of tables and of blocks, more often than chance would have it. */
-	step->page = rnd(SPACE_PAGES);
+	step->page = rnd(4) ? (home + rnd(48)) % SPACE_PAGES : rnd(SPACE_PAGES);
 	if (rnd(2))
 		step->page = step->page / 16 * 16;
-	step->nr = 1 + rnd(rnd(3) ? 48 : SPACE_PAGES);
+	step->nr = 1 + rnd(rnd(4) ? 48 : SPACE_PAGES);
 	if (rnd(3) == 0)
 		step->nr = (step->nr + 15) / 16 * 16;
 	if (step->nr > SPACE_PAGES - step->page)
@@ -122,6 +123,8 @@ static void random_step(struct step *step)
 	case STEP_ACCESS:
 		step->a &= 1;
 		step->b = rnd(2);
+		/* As many as a TLB holds. */
+		step->nr = 1 + step->nr % 64;
 		break;
 	default:
 		break;
@@ -132,12 +135,15 @@ static void random_step(struct step *step)
 
 void program_random(struct program *program, uint64_t number)
 {
+	uint32_t home;
+
 	seed = (number + 1) * 0x9e3779b97f4a7c15ULL;
 	program->vma_flags = rnd(16);
 	program->folio_pages = 1U << rnd(8);
 	program->nr = 20 + rnd(PROGRAM_STEPS - 20);
+	home = rnd(3) ? rnd(SPACE_PAGES) : rnd(SPACE_TABLES) * PVB_PTES_PER_TABLE + 490;
 	for (uint32_t i = 0; i < program->nr; i++)
-		random_step(&program->steps[i]);
+		random_step(&program->steps[i], home);
 }
 
 /* Does @try still fail? Then it takes the place of @program. */
