@@ -8,6 +8,7 @@
  *   random       long programs; one that fails is shrunk and printed, to be run again
  *
  * usage: mm_model [--replay FILE] [--programs N] [--seed N]
+ * MM_MODEL_FAILURE in the environment names a file for what fails.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,23 +46,22 @@ static void print_failure(struct program *program, const char *what)
 {
 	const char *path = getenv("MM_MODEL_FAILURE");
 	unsigned int tries = program_shrink(program);
-	FILE *file = fopen(path ? path : "mm_model.failed", "w");
 	char line[160];
+	FILE *file;
 	uint32_t at;
 
 	printf("# %s; smallest program after %u tries:\n", what, tries);
 	what = program_run(program, &at, false);
 	printf("# step %u: %s\n", at, what ? what : "does not fail any more");
+	file = path ? fopen(path, "w+") : tmpfile();
 	if (!file)
 		return;
 	program_print(program, file);
+	rewind(file);
+	while (fgets(line, sizeof(line), file))
+		printf("#   %s", line);
 	fclose(file);
-	file = fopen(path ? path : "mm_model.failed", "r");
-	while (file && fgets(line, sizeof(line), file))
-		printf("# %s", line);
-	if (file)
-		fclose(file);
-	printf("# again: %s --replay %s\n", "mm_model", path ? path : "mm_model.failed");
+	printf("# Put these lines into a file and run mm_model --replay FILE.\n");
 }
 
 static void random_programs(unsigned int backend, unsigned int nr, uint64_t first)

@@ -253,8 +253,12 @@ const char *program_parse(struct program *program, FILE *file)
 	while (fgets(line, sizeof(line), file)) {
 		struct step *step = &program->steps[program->nr];
 
-		if (line[0] == '#' || line[0] == '\n')
+		/* As it was written, or as it was printed in a log. */
+		if (line[0] == '#')
+			memmove(line, line + 1, sizeof(line) - 1);
+		if (line[strspn(line, " \n")] == 0)
 			continue;
+		memmove(line, line + strspn(line, " "), strlen(line + strspn(line, " ")) + 1);
 		if (sscanf(line, "mode %31s", word) == 1) {
 			if (!find(word, mode_names, 3, &value))
 				return "no such mode";
