@@ -34,7 +34,9 @@ static void show(void *ctx, double seconds, unsigned int records)
 int cli_guest(const struct cli_options *options, const struct vmm_host *host, const char *cmdline,
 	      int console, struct vmm_result *result)
 {
-	struct progress progress = { .terminal = isatty(STDERR_FILENO),
+	/* A rewritten line and the guest's own lines on one terminal do not mix. */
+	struct progress progress = { .terminal = isatty(STDERR_FILENO) &&
+						 !(console >= 0 && isatty(console)),
 				     .next_line = QUIET_SECONDS };
 	const struct vmm_config config = {
 		.image = options->image,
@@ -44,8 +46,7 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 		.timeout = options->timeout,
 		.console = console,
 		.log = stderr,
-		/* A rewritten line and the guest's own lines on one terminal do not mix. */
-		.progress = options->quiet || (console >= 0 && isatty(console)) ? NULL : show,
+		.progress = options->quiet ? NULL : show,
 		.progress_ctx = &progress,
 	};
 	struct vmm_error error;

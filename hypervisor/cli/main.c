@@ -3,8 +3,9 @@
  * Stage: command line - pvbatch(1): finds the subcommand. Nothing below this file ends
  * the process, except argp on a usage error.
  */
-#include <stdarg.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cli/cli.h>
 
@@ -63,8 +64,24 @@ static void help(FILE *out)
 	      out);
 }
 
+/*
+ * With one of the standard descriptors closed, the next file opened would take its number,
+ * and messages would go into /dev/kvm.
+ */
+static void fill_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_files();
 	/* argp's default is 64 */
 	argp_err_exit_status = CLI_USAGE;
 

@@ -19,22 +19,28 @@
 #define HOST_SECONDS 120U /* to boot it on a slow machine */
 #define NEVER "999999" /* the longest timeout that run-kvm takes */
 
-static volatile sig_atomic_t child; /* process group to which signals go on */
+static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
+#define PASSED (sizeof(passed) / sizeof(passed[0]))
+
+static volatile sig_atomic_t child; /* to which they go on */
 
 static void forward(int signal)
 {
 	if (child)
-		kill(-(pid_t)child, signal);
+		kill((pid_t)child, signal);
 }
 
 static void child_exec(char *const *argv, const sigset_t *mask)
 {
 	/*
-	 * A group of its own: a Ctrl-C reaches it once, through us, so that the script can
-	 * clean up. If we are killed it goes too.
+	 * A group of its own: a Ctrl-C reaches the script alone, once, through us, so that it
+	 * can clean up. If we are killed it ends too. A shell cannot trap what it was started
+	 * to ignore, as background jobs of a script are.
 	 */
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	for (size_t i = 0; i < PASSED; i++)
+		signal(passed[i], SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execv(argv[0], argv);
 	cli_say("cannot start %s: %m", argv[0]);
@@ -44,15 +50,14 @@ static void child_exec(char *const *argv, const sigset_t *mask)
 /* Run @argv to its end; its wait status, or -1 with errno. */
 static int run(char *const *argv)
 {
-	static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction on = { .sa_handler = forward, .sa_flags = SA_RESTART };
-	struct sigaction saved[3];
+	struct sigaction saved[PASSED];
 	sigset_t set, mask;
 	int status = -1;
 	pid_t pid;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < PASSED; i++)
 		sigaddset(&set, passed[i]);
 	/* Until the child is known no signal may end us without it. */
 	sigprocmask(SIG_BLOCK, &set, &mask);
@@ -63,13 +68,13 @@ static int run(char *const *argv)
 	if (pid > 0) {
 		setpgid(pid, pid);
 		child = pid;
-		for (size_t i = 0; i < 3; i++)
+		for (size_t i = 0; i < PASSED; i++)
 			sigaction(passed[i], &on, &saved[i]);
 		sigprocmask(SIG_SETMASK, &mask, NULL);
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
 		child = 0;
-		for (size_t i = 0; i < 3; i++)
+		for (size_t i = 0; i < PASSED; i++)
 			sigaction(passed[i], &saved[i], NULL);
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
