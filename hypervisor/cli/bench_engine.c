@@ -19,11 +19,8 @@
 
 #include <inproc/inproc.h>
 
-#include "bench_engine.h"
-
-#ifndef PVB_GIT_REV
-#define PVB_GIT_REV "unknown"
-#endif
+#include <cli/bench_engine.h>
+#include <cli/cli.h>
 
 #define PTES PVB_PTES_PER_TABLE
 #define BUFFER 32768U
@@ -217,8 +214,7 @@ static int one_round(struct bench *bench, unsigned int round, unsigned int calls
 			double ns = one_call(bench, &workloads[which], !(call % 2));
 
 			if (ns < 0) {
-				fprintf(stderr, "pvbatch: bench engine: %s: wrong answer\n",
-					workloads[which].name);
+				cli_say("bench engine: %s: wrong answer", workloads[which].name);
 				return -1;
 			}
 			if (call >= calls) /* the first half warms up */
@@ -332,13 +328,13 @@ int cmd_bench_engine(int argc, char **argv)
 	struct bench bench;
 	json_t *results, *root;
 	unsigned int round;
-	int code = 1;
+	int code = CLI_FAILED;
 	bool kept;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
-		return 2;
+		return CLI_USAGE;
 	if (setup(&bench)) {
-		fprintf(stderr, "pvbatch: bench engine: no memory\n");
+		cli_say("bench engine: no memory");
 		goto out;
 	}
 	for (round = 0; round < options.rounds; round++) {
@@ -347,13 +343,12 @@ int cmd_bench_engine(int argc, char **argv)
 	}
 	results = json_array();
 	kept = report(&options, results);
-	root = json_pack("{s:i, s:s, s:{s:s}, s:o}", "schema", 1, "git", PVB_GIT_REV, "host",
-			 "backend", "inproc", "results", results);
-	code = options.check && !kept ? 1 : 0;
+	root = json_pack("{s:i, s:s, s:{s:s}, s:o}", "schema", 1, "git", cli_git, "host", "backend",
+			 "inproc", "results", results);
+	code = options.check && !kept ? CLI_FAILED : CLI_OK;
 	if (options.json && json_dump_file(root, options.json, JSON_INDENT(1))) {
-		fprintf(stderr, "pvbatch: bench engine: cannot write %s: %s\n", options.json,
-			strerror(errno));
-		code = 6;
+		cli_say("bench engine: cannot write %s: %s", options.json, strerror(errno));
+		code = CLI_OUTPUT;
 	}
 	json_decref(root);
 out:

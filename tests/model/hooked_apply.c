@@ -16,4 +16,5 @@ static bool hooked_cmpxchg(uint64_t *pte, uint64_t *cur, uint64_t val)
 
 #define pvb_cmpxchg64(p, cur, val) hooked_cmpxchg(p, cur, val)
 
+/* NOLINTNEXTLINE(bugprone-suspicious-include): the hook has to be inside it */
 #include <engine/apply.c>

@@ -234,8 +234,8 @@ static bool model_entry(uint32_t index, struct outcome *outcome)
 	}
 	outcome->conflicts += status == PVB_ST_CONFLICT;
 	outcome->refused += status != PVB_ST_OK && status != PVB_ST_CONFLICT;
-	if (entry->flags & PVB_ENT_RESULT &&
-	    (memcmp(bitmaps, young, 8UL * words) || memcmp(bitmaps + words, dirty, 8UL * words))) {
+	if (entry->flags & PVB_ENT_RESULT && (memcmp(bitmaps, young, 8UL * words) != 0 ||
+					      memcmp(bitmaps + words, dirty, 8UL * words) != 0)) {
 		printf("# entry %u: result bitmaps differ\n", index);
 		return false;
 	}
