@@ -25,5 +25,7 @@ $(B)/tests/$(1)-$(lastword $(subst _, ,$(2))): $(call objs,$(2),tests/mm/$(1).c 
 endef
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
+$(foreach f,x86 arm64,$(eval $(call mm_program,mm_race,mm_tsan_$(f),,$(LDFLAGS_tsan),)))
 
-CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f))
+CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
+	$(B)/tests/mm_race-$(f))
