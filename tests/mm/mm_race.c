@@ -89,7 +89,10 @@ static void random_range(uint64_t *seed, uint32_t *page, uint32_t *nr)
 	*nr = 1 + rnd(seed, FIRST + NR - *page);
 }
 
-/* The mutant's clean: all of it right, but the first table's flush. */
+/*
+ * The mutant's clean: all of it right but that the first table's flush waits for the
+ * second table, whose lock takes its time.
+ */
 static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++) {
@@ -102,9 +105,6 @@ static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint
 		bits[page / 64] |= 1ULL << page % 64;
 		pvb_walk_flush(walk, addr + i * PVB_PAGE_SIZE, addr + (i + 1) * PVB_PAGE_SIZE);
 	}
-	/* The second table: the first one's lock is free, its flush is yet to come. */
-	if (pvb_pte_index(addr, 1) == 0)
-		usleep(300);
 	return 0;
 }
 
@@ -201,6 +201,7 @@ static void prepare(void)
 		memset(word(i, 0), 0, WRITERS * sizeof(uint64_t));
 	stop = false;
 	writes = taken = 0;
+	space.lock_delay = 100;
 	space.folio_pages = 32;
 	space.anon = true;
 	pvb_set_new_ptes(space_cpu(), space_va(FIRST), space_pte(FIRST), pte, first);

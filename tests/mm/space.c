@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "space.h"
 
@@ -57,6 +58,8 @@ static void unlock_number(uint32_t i)
 static void lock(void *ctx, uint64_t *at)
 {
 	(void)ctx;
+	if (space.lock_delay)
+		usleep(space.lock_delay);
 	lock_number(table_number(at));
 }
 

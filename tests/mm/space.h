@@ -46,6 +46,7 @@ struct space {
 	uint64_t bugs; /* transaction rules broken */
 	const char *bug; /* the last */
 	bool no_tables; /* alloc_table fails */
+	unsigned int lock_delay; /* us before guest/mm takes a lock: time for others */
 	/* Folios: runs of this many pages, aligned; a power of two up to 128 */
 	uint32_t folio_pages;
 	bool anon;
