@@ -26,6 +26,7 @@ endef
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_race,mm_tsan_$(f),,$(LDFLAGS_tsan),)))
+$(foreach f,x86 arm64,$(eval $(call mm_program,mm_unit,mm_asan_$(f),,$(LDFLAGS_asan),-lcmocka)))
 
 CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
-	$(B)/tests/mm_race-$(f))
+	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f))
