@@ -95,7 +95,7 @@ static void describe(const char *who, const struct page *page)
 	}
 }
 
-static bool same(const struct page *a, const struct page *b)
+bool page_same(const struct page *a, const struct page *b)
 {
 	if (a->content != b->content)
 		return false;
@@ -116,7 +116,7 @@ int64_t model_compare(uint32_t page, uint32_t nr, bool quiet)
 		/* Blocks fall apart where an operation touches a part; they do not appear. */
 		bool new_block = got.block && !model[i].block;
 
-		if (same(&got, &model[i]) && !new_block) {
+		if (page_same(&got, &model[i]) && !new_block) {
 			model[i].block = got.block;
 			continue;
 		}

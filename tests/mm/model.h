@@ -33,6 +33,8 @@ extern struct page model[SPACE_PAGES];
 /* How they look like in a page table, and the reverse. */
 uint64_t page_encode(const struct page *page);
 struct page page_decode(uint32_t at);
+/* Is all the same that counts for their content? Not whether they are part of a block. */
+bool page_same(const struct page *a, const struct page *b);
 /* model_compare() - first page of [page, page + nr) that differs; says how, unless @quiet. */
 int64_t model_compare(uint32_t page, uint32_t nr, bool quiet);
 

@@ -105,10 +105,9 @@ static void map_piece(uint32_t page, uint32_t nr, void *arg)
 		pvb_set_new_ptes(space_cpu(), space_va(at), space_pte(at), pte, n);
 		/* Aligned in both, and accessible: contiguous. */
 		for (uint32_t i = at; i < at + n; i++) {
-			uint32_t first = i & ~(PVB_CONT_PTES - 1);
-
-			model[i].block = PVB_CONT_PTES > 1 && first >= at &&
-					 first + PVB_CONT_PTES <= at + n && model[i].prot &&
+			model[i].block = PVB_CONT_PTES > 1 && i - i % PVB_CONT_PTES >= at &&
+					 i - i % PVB_CONT_PTES + PVB_CONT_PTES <= at + n &&
+					 model[i].prot &&
 					 model[i].pfn % PVB_CONT_PTES == i % PVB_CONT_PTES;
 		}
 	}
@@ -178,7 +177,7 @@ static bool protect_leaf(struct page *page, unsigned int flags)
 		page->uffd_wp = true;
 	else if (flags & PVB_CP_UFFD_WP_RESOLVE)
 		page->uffd_wp = false;
-	return memcmp(&before, page, sizeof(before)) != 0;
+	return !page_same(&before, page);
 }
 
 static const char *protect(const struct step *step)
