@@ -29,7 +29,7 @@ CFLAGS_COMMON := -std=gnu11 -O2 -g $(WARN) $(INCLUDES)
 CFLAGS_host := $(CFLAGS_COMMON) -D_GNU_SOURCE
 CFLAGS_asan := $(CFLAGS_COMMON) -D_GNU_SOURCE -O1 -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-CFLAGS_tsan := $(CFLAGS_COMMON) -D_GNU_SOURCE -DPVB_TSAN -O1 -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_tsan := $(CFLAGS_COMMON) -D_GNU_SOURCE -O1 -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_guest := $(CFLAGS_COMMON) -ffreestanding -fno-stack-protector -fno-pic -fno-pie \
 	-mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-asynchronous-unwind-tables
 LDFLAGS_host :=
@@ -61,7 +61,7 @@ include install.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint deps-xen
+.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint
 
 all: deps-build
 	@$(MAKE) --no-print-directory -j$$(nproc) all-now
@@ -82,7 +82,7 @@ help:
 ##: make clean       remove build/
 
 # deps-<group>: install the Debian packages that a group of commands needs
-deps-build deps-test deps-lint deps-xen: deps-%:
+deps-build deps-test deps-lint: deps-%:
 	@.ci/install-deps $*
 
 run: all

@@ -48,6 +48,8 @@ static void run_workload(void)
 		demo_exit(workload_race());
 	case WORKLOAD_SELFCHECK:
 		demo_exit(workload_selfcheck());
+	case WORKLOAD_CONFORM:
+		demo_exit(workload_conform());
 	case WORKLOAD_HALT:
 		workload_halt();
 	case WORKLOAD_TRIPLE:

@@ -106,6 +106,11 @@ void mm_map_work(uint32_t nr)
 	work_ptes = leaf;
 }
 
+const volatile uint64_t *mm_work_parent(void)
+{
+	return &directory(WORK_BASE, 0)[WORK_BASE >> 21 & 511];
+}
+
 volatile uint64_t *mm_work_ptes(void)
 {
 	return work_ptes;

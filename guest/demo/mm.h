@@ -36,6 +36,8 @@ void *mm_alloc(size_t pages);
  */
 void mm_map_work(uint32_t nr);
 volatile uint64_t *mm_work_ptes(void);
+/* mm_work_parent() - the entry that points to the first of its tables. */
+const volatile uint64_t *mm_work_parent(void);
 /* mm_work_pte() - what the entry of @page was in the beginning. */
 uint64_t mm_work_pte(uint32_t page);
 

@@ -43,6 +43,7 @@ static const struct key keys[] = {
 	    { "compare", WORKLOAD_COMPARE },
 	    { "race", WORKLOAD_RACE },
 	    { "selfcheck", WORKLOAD_SELFCHECK },
+	    { "conform", WORKLOAD_CONFORM },
 	    { "halt", WORKLOAD_HALT },
 	    { "triple", WORKLOAD_TRIPLE } } },
 	{ "fault",

@@ -23,6 +23,7 @@ unsigned int workload_compare(void);
 unsigned int workload_race(void);
 /* The host's answers to right and wrong batches, and the library's counters (selfcheck.c). */
 unsigned int workload_selfcheck(void);
+unsigned int workload_conform(void);
 void workload_halt(void) __attribute__((noreturn));
 void workload_triple(void) __attribute__((noreturn));
 /* workload_fault() - provoke the exception that options.fault names; ends in its dump. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # build/pvbatch: the command line, the VMM and the engine in one program.
 
-VMM_SRCS := $(wildcard hypervisor/vmm/*.c)
+VMM_SRCS := $(wildcard hypervisor/vmm/*.c hypervisor/xen/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
 CLI_LIBS := -luring -ljansson -lpthread
 

@@ -10,6 +10,7 @@
  *   vcpu.c      KVM_RUN and what each return of it means
  *   ports.c     the machine's I/O ports
  *   doorbell.c  PVB_CALL_* to the engine, and the engine's backend
+ *   xen.c       Xen's hypercalls to hypervisor/xen
  *   flush.c     dropping the translations of all vCPUs (law 4)
  *   console.c   bytes from vCPU threads to the event loop
  *   loop.c      io_uring: console output, signals, timers, kicks
@@ -26,6 +27,7 @@
 
 #include <pvbatch/engine.h>
 #include <vmm/vmm.h>
+#include <xen/handler.h>
 
 /* Takes a vCPU out of KVM_RUN; its handler does nothing. */
 #define VMM_SIGNAL_KICK SIGUSR1
@@ -119,6 +121,8 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	struct pvb_vcpu engine;
+	struct xen_vcpu xen;
+	uint64_t xen_root; /* CR3 while a hypercall of Xen's ABI is served */
 	/* Written by the vCPU's thread alone, relaxed; read by any. */
 	_Atomic uint64_t exits[VMM_EXIT_KINDS];
 	_Atomic uint64_t nr_exits;
@@ -144,6 +148,7 @@ struct vm {
 	struct flusher flusher;
 	struct console console;
 	struct pvb_vm engine;
+	struct pvb_vm xen; /* the engine again, for those who use Xen's ABI */
 	unsigned int phys_bits; /* of a guest-physical address, by CPUID */
 	unsigned int nr_vcpus;
 	struct vcpu *vcpus;
@@ -187,6 +192,14 @@ void ports_io(struct vcpu *vcpu);
 extern const struct pvb_backend doorbell_backend;
 /* One doorbell; the result for the guest's EAX. */
 int32_t doorbell_call(struct vcpu *vcpu, unsigned int call);
+
+/* xen.c */
+int xen_setup(struct vm *vm);
+/* Ask KVM to hand over Xen's hypercalls. Returns whether it can. */
+bool xen_intercept(struct vm *vm);
+/* A hypercall by PVB_PORT_XEN, the result for EAX; by KVM_EXIT_XEN. */
+int32_t xen_port(struct vcpu *vcpu);
+void xen_exit(struct vcpu *vcpu);
 
 /* loop.c */
 int loop_run(struct vm *vm, struct vmm_error *error);

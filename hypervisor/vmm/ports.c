@@ -61,6 +61,10 @@ static void out(struct vcpu *vcpu, uint16_t port, uint32_t value)
 	case PVB_PORT_EXIT:
 		vm_end(vcpu->vm, VMM_END_EXIT, value & 127, "exit code %u", value & 127);
 		break;
+	case PVB_PORT_XEN:
+		if (value == 1)
+			xen_intercept(vcpu->vm);
+		break;
 	}
 }
 
@@ -92,6 +96,11 @@ static void io_in(struct vcpu *vcpu, uint8_t *data)
 		result = run->io.count == 1 ? doorbell_call(vcpu, offset / 4) : -PVB_EINVAL;
 		for (uint32_t i = 0; i < run->io.count; i++)
 			memcpy(data + i * sizeof(result), &result, sizeof(result));
+		return;
+	}
+	if (run->io.port == PVB_PORT_XEN && run->io.size == sizeof(result) && run->io.count == 1) {
+		result = xen_port(vcpu);
+		memcpy(data, &result, sizeof(result));
 		return;
 	}
 	memset(data, 0xff, (size_t)run->io.size * run->io.count);

@@ -161,6 +161,8 @@ void *vcpu_thread(void *arg)
 		count(vcpu, vcpu->run->exit_reason);
 		if (vcpu->run->exit_reason == KVM_EXIT_IO) {
 			ports_io(vcpu);
+		} else if (vcpu->run->exit_reason == KVM_EXIT_XEN) {
+			xen_exit(vcpu);
 		} else {
 			unexpected(vcpu);
 			break;

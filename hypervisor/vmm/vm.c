@@ -250,6 +250,8 @@ static int boot(struct vm *vm, struct vmm_error *error)
 	if (rc)
 		return rc;
 	rc = pvb_engine_vm_init(&vm->engine, &doorbell_backend, offer(vm), vm->phys_bits);
+	if (!rc)
+		rc = xen_setup(vm);
 	if (rc)
 		return vmm_error_set(error, VMM_FAULT_HOST, -rc,
 				     "the engine refuses this machine (%u physical address bits)",

@@ -38,6 +38,17 @@ struct pvb_boot_info {
 #define PVB_PORT_RECORD 0x5604U /* gpa of a struct pvb_record; its exit counts get filled in */
 #define PVB_PORT_EXIT 0x5608U /* the guest ends; value is its exit code, 0..127 */
 
+/*
+ * Xen's ABI, for what runs under Xen too: a 32-bit IN is a hypercall. RBX: its number; RDI,
+ * RSI, RCX, R10, R8, R9: its arguments (RDX, Xen's third, is the port); the result comes in
+ * EAX, sign-extended by the guest. Where the host's KVM can, also as Xen does it: after a
+ * 32-bit OUT, value 1, a write of a page's gpa to PVB_MSR_XEN_PAGE fills that page with
+ * Xen's hypercall stubs, and the hypercall instruction is Xen's from then on. Where it
+ * cannot, the write faults.
+ */
+#define PVB_PORT_XEN 0x5680U
+#define PVB_MSR_XEN_PAGE 0x40000000U
+
 enum pvb_submit_mode {
 	PVB_SUBMIT_PER_ENTRY = 0, /* one hypercall per PTE */
 	PVB_SUBMIT_BATCHED = 1, /* `batch` one-PTE entries per hypercall */

@@ -19,7 +19,7 @@
 
 #include "race.h"
 
-#ifdef PVB_TSAN
+#ifdef __SANITIZE_THREAD__
 
 #include "../model/hooked_apply.h"
 

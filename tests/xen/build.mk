@@ -4,7 +4,7 @@
 .PHONY: run-xen
 
 ##: make run-xen     the demo guest as a PV domain of a real Xen, the same table
-run-xen: deps-build deps-xen
+run-xen: deps-build
 	@$(MAKE) --no-print-directory $(DEMO_XEN_ELF)
 	tests/xen/demo
 
@@ -22,3 +22,9 @@ $(B)/tests/xen-form $(B)/tests/xen-transport: $(B)/tests/xen-%: $(B)/obj/asan/te
 	$(CC) $(LDFLAGS_asan) $^ -lcmocka -o $@
 
 CHECK_TESTS += $(B)/tests/xen-form $(B)/tests/xen-transport
+
+$(B)/tests/xen-conformance: tests/xen/conformance $(DEMO_XEN_ELF) $(DEMO_ELF) $(B)/pvbatch
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec tests/xen/conformance\n' >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/xen-conformance

@@ -6,6 +6,7 @@
 #include "../host.h"
 #include <pvbatch/xen.h>
 #include <xen/features.h>
+#include "../conform.h"
 #include "../console.h"
 #include "../cpu.h"
 #include "../mm.h"
@@ -54,6 +55,16 @@ pvb_gpa_t platform_gpa(const volatile void *ptr)
 uint64_t *platform_pte(pvb_gpa_t gpa)
 {
 	return pointer_to(gpa);
+}
+
+const char *xen_abi_find(void)
+{
+	return "Xen's hypercall page";
+}
+
+int64_t xen_abi_call(unsigned int nr, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
+{
+	return hypercall4(nr, a1, a2, a3, a4);
 }
 
 const bool platform_takes_out = true;

@@ -217,6 +217,11 @@ void mm_map_work(uint32_t nr)
 	work_ptes = leaf;
 }
 
+const volatile uint64_t *mm_work_parent(void)
+{
+	return table_slot(WORK_BASE, 1);
+}
+
 volatile uint64_t *mm_work_ptes(void)
 {
 	return work_ptes;

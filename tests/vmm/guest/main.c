@@ -129,13 +129,6 @@ static void run_hole(uint64_t gpa)
 	leave(0);
 }
 
-static void run_spin(void)
-{
-	say("spinning\n");
-	for (;;)
-		relax();
-}
-
 static void run_triple(void)
 {
 	__asm__ volatile("ud2"); /* there is no IDT */
@@ -163,7 +156,8 @@ void guest_main(const struct pvb_boot_info *boot, uint32_t index)
 	else if (word_is(word, "halt") || index)
 		return;
 	else if (word_is(word, "spin"))
-		run_spin();
+		for (;;)
+			relax();
 	else if (word_is(word, "flood"))
 		run_flood(number(word, 1000));
 	else if (word_is(word, "record"))
