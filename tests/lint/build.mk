@@ -29,7 +29,7 @@ lint-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=comparePointers \
 		--suppress=ctunullpointer --suppress=invalidPrintfArgType_uint \
-		-D'json_array_foreach(a,i,v)=for(;;)' -D'json_object_foreach(o,k,v)=for(;;)' --error-exitcode=1 -D__x86_64__ \
+		--include=tests/lint/jansson.h --error-exitcode=1 -D__x86_64__ \
 		--cppcheck-build-dir=$(B)/lint/cppcheck $(INCLUDES) $(C_ANALYSED)
 
 # sparse knows address spaces and bitwise types: guest addresses are no host pointers.
