@@ -13,6 +13,11 @@
 
 #define MAX_SERIES 16U
 
+/* Dark enough on white, and told apart by the colour-blind. */
+static const char *const colours[] = { "#0072b2", "#d55e00", "#009e73",
+				       "#cc79a7", "#56b4e9", "#404040" };
+#define COLOURS (sizeof(colours) / sizeof(colours[0]))
+
 /* A line of the plot: the results of one workload, mode and way of applying. */
 struct series {
 	char name[64];
@@ -95,19 +100,21 @@ static void write_script(FILE *out, const json_t *document, const struct series 
 	}
 	fprintf(out,
 		"set terminal svg size 960,640 font 'sans-serif,14' background '#ffffff'\n"
-		"set logscale xy\n"
+		"set logscale x 2\nset logscale y 10\n"
 		"set xlabel 'PTEs per hypercall (batch size)'\n"
 		"set ylabel 'ns per PTE (median; bars: min to max)'\n"
 		"set title \"Cost of a page-table update, %s backend, pvbatch %s\"\n"
 		"set format x '%%.0f'\nset format y '%%.0f'\n"
 		"set grid xtics ytics mytics lc rgb '#dddddd'\n"
 		"set key outside below center maxcols 2\n"
-		"set xrange [0.8:*]\n"
+		"set xrange [0.8:*]\nset offsets graph 0, graph 0.04\n"
 		"plot ",
 		json_string_value(json_object_get(host, "backend")), cli_git);
 	for (unsigned int s = 0; s < nr; s++)
-		fprintf(out, "%s$series%u using 1:2:3:4 with %s lw 2 pt %u lc %u title \"%s\"",
-			s ? ", " : "", s, "yerrorlines", 4 + s, 1 + s, series[s].name);
+		fprintf(out,
+			"%s$series%u using 1:2:3:4 with yerrorlines lw 2 pt %u lc rgb '%s' "
+			"title \"%s\"",
+			s ? ", " : "", s, 4 + s, colours[s % COLOURS], series[s].name);
 	fputc('\n', out);
 }
 

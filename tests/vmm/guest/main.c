@@ -107,6 +107,10 @@ static void run_record(uint32_t calls)
 
 	memcpy(record.workload, "record", 7);
 	record.ptes = 7;
+	record.hypercalls = 7;
+	record.ps_per_pte_min = 1000;
+	record.ps_per_pte_median = 1500;
+	record.ps_per_pte_max = 123456;
 	outl(PVB_PORT_MARK, 0);
 	for (uint32_t i = 0; i < calls; i++)
 		ring(PVB_CALL_NOP, 0, 0);
