@@ -4,7 +4,6 @@
  * get it, and whether batching page-table updates could win anything here.
  */
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,22 +82,6 @@ static bool check_kvm(void)
 	return host.native && host.paging == VMM_PAGING_SECOND_LEVEL;
 }
 
-static bool check_io_uring(void)
-{
-	struct io_uring ring;
-	int rc = io_uring_queue_init(2, &ring, 0);
-
-	if (rc < 0) {
-		line(NO, "io_uring",
-		     "%s: needs Linux 5.6 or later and kernel.io_uring_disabled = 0",
-		     strerror(-rc));
-		return false;
-	}
-	io_uring_queue_exit(&ring);
-	line(YES, "io_uring", "the event loop's");
-	return true;
-}
-
 static bool have_program(const char *name)
 {
 	char path[512];
@@ -168,16 +151,15 @@ static bool check_guest(void)
 int cmd_check(int argc, char **argv)
 {
 	static const struct argp argp = { .doc = doc };
-	bool kvm, testbed, rest;
+	bool kvm, testbed, guest;
 
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	kvm = check_kvm();
 	testbed = check_testbed();
-	rest = check_io_uring();
-	rest &= check_guest();
+	guest = check_guest();
 	line(have_program("gnuplot") ? YES : NO, "gnuplot",
 	     "only for bench --plot (package gnuplot-nox)");
-	if (rest && (kvm || testbed)) {
+	if (guest && (kvm || testbed)) {
 		printf("\n`pvbatch run` works here, on %s.\n", kvm ? "/dev/kvm" : "the testbed");
 		return CLI_OK;
 	}

@@ -149,6 +149,8 @@ int vmm_probe(struct vmm_host *host, struct vmm_error *error)
 	find_module(host);
 	rc = vm_create(&vm, error);
 	if (!rc)
+		rc = loop_possible(error);
+	if (!rc)
 		rc = measure(&vm, host, error);
 	vm_destroy(&vm);
 	return rc;

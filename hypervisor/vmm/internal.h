@@ -202,6 +202,7 @@ int32_t xen_port(struct vcpu *vcpu);
 void xen_exit(struct vcpu *vcpu);
 
 /* loop.c */
+int loop_possible(struct vmm_error *error);
 int loop_run(struct vm *vm, struct vmm_error *error);
 
 /* stats.c */

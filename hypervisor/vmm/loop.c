@@ -14,6 +14,7 @@
 
 #include <vmm/internal.h>
 
+#define RING_ENTRIES 16
 #define TICK_NS 500000000LL
 #define QUIET_TICKS 2 /* without an exit, before the vCPUs are asked whether they sleep */
 
@@ -263,6 +264,27 @@ static int drain(struct loop *loop, enum vmm_end end)
 	return rc;
 }
 
+/* io_uring may be missing, forbidden by sysctl, or by a container's seccomp filter. */
+static int ring_error(struct vmm_error *error, int rc)
+{
+	return vmm_error_set(
+		error, VMM_FAULT_HOST, -rc,
+		"no io_uring: %s; it needs Linux 5.6 or later, kernel.io_uring_disabled "
+		"= 0, and a container that allows it",
+		strerror(-rc));
+}
+
+int loop_possible(struct vmm_error *error)
+{
+	struct io_uring ring;
+	int rc = io_uring_queue_init(RING_ENTRIES, &ring, 0);
+
+	if (rc < 0)
+		return ring_error(error, rc);
+	io_uring_queue_exit(&ring);
+	return 0;
+}
+
 int loop_run(struct vm *vm, struct vmm_error *error)
 {
 	struct loop loop = { .vm = vm, .tick = { .tv_nsec = TICK_NS } };
@@ -278,13 +300,10 @@ int loop_run(struct vm *vm, struct vmm_error *error)
 	loop.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (loop.signal_fd < 0)
 		return vmm_error_set(error, VMM_FAULT_HOST, errno, "signalfd: %s", strerror(errno));
-	rc = io_uring_queue_init(16, &loop.ring, 0);
+	rc = io_uring_queue_init(RING_ENTRIES, &loop.ring, 0);
 	if (rc < 0) {
 		close(loop.signal_fd);
-		return vmm_error_set(error, VMM_FAULT_HOST, -rc,
-				     "no io_uring: %s; it needs Linux 5.6 or later and "
-				     "kernel.io_uring_disabled = 0",
-				     strerror(-rc));
+		return ring_error(error, rc);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &loop.start);
 	poll_fd(&loop, OP_SIGNAL, loop.signal_fd, POLLIN);
