@@ -29,7 +29,7 @@ CFLAGS_COMMON := -std=gnu11 -O2 -g $(WARN) $(INCLUDES)
 CFLAGS_host := $(CFLAGS_COMMON) -D_GNU_SOURCE
 CFLAGS_asan := $(CFLAGS_COMMON) -D_GNU_SOURCE -O1 -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-CFLAGS_tsan := $(CFLAGS_COMMON) -D_GNU_SOURCE -O1 -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_tsan := $(CFLAGS_COMMON) -D_GNU_SOURCE -DPVB_TSAN -O1 -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_guest := $(CFLAGS_COMMON) -ffreestanding -fno-stack-protector -fno-pic -fno-pie \
 	-mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-asynchronous-unwind-tables
 LDFLAGS_host :=

@@ -47,7 +47,7 @@ pvb_gpa_t pvb_inproc_alloc(struct pvb_inproc *host, uint64_t pages)
  */
 static void copy(void *dst, const void *src, uint32_t bytes)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef PVB_TSAN
 	const uint8_t *from = src;
 	uint8_t *to = dst;
 

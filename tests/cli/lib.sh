@@ -52,3 +52,14 @@ json() {
 		my $d = JSON::PP->new->utf8->decode(scalar <STDIN>);
 		exit(eval($ARGV[0]) ? 0 : 1)' "$2" <"$1"
 }
+
+# when_running COMMAND...: starts a command whose guest says "spinning"; its process is $pid.
+when_running() {
+	: >"$tmp/out"
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null &
+	pid=$!
+	for _ in $(seq 600); do
+		grep -q spinning "$tmp/out" && return
+		sleep 0.1
+	done
+}

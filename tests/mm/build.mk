@@ -30,3 +30,26 @@ $(foreach f,x86 arm64,$(eval $(call mm_program,mm_unit,mm_asan_$(f),,$(LDFLAGS_a
 
 CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
 	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f))
+
+# The same programs for the machine itself, under qemu-aarch64. Static: no library of that
+# machine is installed here but libc.
+ARM_CC ?= aarch64-linux-gnu-gcc
+CFLAGS_mm_aarch64 := $(CFLAGS_host) $(MM_DEFS)
+
+$(B)/obj/mm_aarch64/%.o: %.c
+	@mkdir -p $(@D)
+	$(ARM_CC) $(CFLAGS_mm_aarch64) $(CFLAGS_EXTRA) -MMD -MP -c $< -o $@
+
+define mm_aarch64_program
+$(B)/tests/$(1)-aarch64.elf: $(call objs,mm_aarch64,tests/mm/$(1).c $(2) $(MM_SRCS))
+	@mkdir -p $$(@D)
+	$(ARM_CC) -static $$^ -lpthread -o $$@
+
+$(B)/tests/$(1)-aarch64: $(B)/tests/$(1)-aarch64.elf
+	@printf '#!/bin/sh\nexec qemu-aarch64 %s $(3)\n' $$< >$$@ && chmod +x $$@
+endef
+$(eval $(call mm_aarch64_program,mm_contpte,))
+$(eval $(call mm_aarch64_program,mm_model,$(MM_MODEL_SRCS),--programs 10))
+$(eval $(call mm_aarch64_program,mm_race,))
+
+SLOW_TESTS += $(foreach t,mm_contpte mm_model mm_race,$(B)/tests/$(t)-aarch64)

@@ -19,7 +19,7 @@
 
 #include "race.h"
 
-#ifdef __SANITIZE_THREAD__
+#ifdef PVB_TSAN
 
 #include "../model/hooked_apply.h"
 

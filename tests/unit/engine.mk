@@ -19,3 +19,8 @@ $(B)/tests/engine_exchange: $(call objs,asan,tests/unit/engine_exchange.c tests/
 	$(CC) $(LDFLAGS_asan) $^ -lcmocka -lpthread -o $@
 
 CHECK_TESTS += $(ENGINE_UNIT:%=$(B)/tests/%) $(B)/tests/engine_exchange
+
+# Not under the sanitizers: a promise about time.
+tests/unit/engine_ratio: $(B)/pvbatch
+
+SLOW_TESTS += tests/unit/engine_ratio

@@ -14,18 +14,28 @@ $(B)/tests/vmm-elf: $(call objs,asan,tests/vmm/elf_test.c $(addprefix hypervisor
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_asan) $^ -lcmocka -o $@
 
-$(B)/tests/vmm-machine-here: $(call objs,host,tests/vmm/machine_test.c $(VMM_SRCS)) \
-		$(B)/libpvbatch-host.a
+VMM_MACHINE_SRCS := tests/vmm/machine_test.c $(VMM_SRCS) $(ENGINE_SRCS)
+VMM_MACHINES := vmm-machine vmm-machine-asan vmm-machine-tsan
+
+$(B)/tests/vmm-machine-host: $(call objs,host,$(VMM_MACHINE_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_host) $^ -luring -lpthread -lcmocka -o $@
 
+$(B)/tests/vmm-machine-asan-host: $(call objs,asan,$(VMM_MACHINE_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_asan) $^ -luring -lpthread -lcmocka -o $@
+
+$(B)/tests/vmm-machine-tsan-host: $(call objs,tsan,$(VMM_MACHINE_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_tsan) $^ -luring -lpthread -lcmocka -o $@
+
 # The same tests on this machine's /dev/kvm, whatever it is, and in the testbed.
-$(B)/tests/vmm-machine: $(B)/tests/vmm-machine-here $(VMM_TEST_GUEST)
+$(VMM_MACHINES:%=$(B)/tests/%): $(B)/tests/%: $(B)/tests/%-host $(VMM_TEST_GUEST)
 	@printf '#!/bin/sh\nexec %s %s\n' $^ >$@ && chmod +x $@
 
-$(B)/tests/vmm-testbed: $(B)/tests/vmm-machine-here $(VMM_TEST_GUEST)
+$(B)/tests/vmm-testbed: $(B)/tests/vmm-machine-host $(VMM_TEST_GUEST)
 	@printf '#!/bin/sh\nexec tests/testbed/run-kvm --timeout 300 -- %s %s\n' $^ >$@ && \
 		chmod +x $@
 
 CHECK_TESTS += $(B)/tests/vmm-elf $(B)/tests/vmm-machine
-SLOW_TESTS += $(B)/tests/vmm-testbed
+SLOW_TESTS += $(B)/tests/vmm-machine-asan $(B)/tests/vmm-machine-tsan $(B)/tests/vmm-testbed

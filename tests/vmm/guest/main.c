@@ -133,6 +133,13 @@ static void run_hole(uint64_t gpa)
 	leave(0);
 }
 
+static void run_spin(void)
+{
+	say("spinning\n");
+	for (;;)
+		relax();
+}
+
 static void run_triple(void)
 {
 	__asm__ volatile("ud2"); /* there is no IDT */
@@ -160,8 +167,7 @@ void guest_main(const struct pvb_boot_info *boot, uint32_t index)
 	else if (word_is(word, "halt") || index)
 		return;
 	else if (word_is(word, "spin"))
-		for (;;)
-			relax();
+		run_spin();
 	else if (word_is(word, "flood"))
 		run_flood(number(word, 1000));
 	else if (word_is(word, "record"))

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The kernel of the tests: what Linux's own mm selftests ask for, and the checks that a
+# measurement would pay for.
+CONFIG_MEMFD_CREATE=y
+CONFIG_HUGETLBFS=y
+CONFIG_KSM=y
+CONFIG_CHECKPOINT_RESTORE=y
+CONFIG_MEM_SOFT_DIRTY=y
+CONFIG_PROC_PAGE_MONITOR=y
+CONFIG_GUP_TEST=y
+CONFIG_DEBUG_KERNEL=y
+CONFIG_DEBUG_VM=y
+CONFIG_DEBUG_VM_PGTABLE=y
+CONFIG_DEBUG_LIST=y
+CONFIG_DEBUG_ATOMIC_SLEEP=y

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage: Linux guest - what the files of this folder share.
+ *
+ *   setup.c   negotiates, registers each CPU's buffer, installs the pv-ops
+ *   names.c   changes entries, collects their names in runs
+ *   flush.c   hands the names to the host where Linux flushes TLBs
+ *   core/     guest/core: the queue and the call, the same for every kernel
+ */
+#ifndef _PVBATCH_LINUX_H
+#define _PVBATCH_LINUX_H
+
+#include <linux/mm_types.h>
+#include <linux/percpu.h>
+#include <asm/pvbatch.h>
+#include <pvbatch/guest.h>
+
+/* pending: names of more than one address space, or nobody knows whose. */
+#define PVBATCH_ANY_MM ((struct mm_struct *)1)
+
+/*
+ * struct pvbatch_cpu - a CPU's names on their way to its queue.
+ *
+ * Belongs to the task that runs on the CPU; what is in it goes to the host before another
+ * task may run here. An interrupt changes nothing in it: it may only lengthen a run that is
+ * not being closed.
+ */
+struct pvbatch_cpu {
+	pte_t *next; /* the entry that would continue the run; NULL: no run, or closing it */
+	pte_t *first;
+	u64 lost; /* bits that the run's changes took from what the host may have */
+	unsigned int raised; /* queued entries that only permit more */
+	bool must; /* something queued takes permission away: to be flushed */
+	bool busy; /* this structure and the queue are being changed */
+	bool drain; /* another CPU asked for the queue meanwhile */
+	bool lent; /* to an interrupt, which drains the queue for another CPU */
+	bool failed; /* the host could not do a flush that it was asked for */
+	struct mm_struct *pending; /* whose changes are queued; read by other CPUs */
+	u64 drains; /* times the queue went; read by other CPUs */
+	struct pvb_cpu core;
+};
+
+DECLARE_PER_CPU_ALIGNED(struct pvbatch_cpu, pvbatch_cpu);
+
+extern struct pvb_guest pvbatch_guest;
+/* CPUs with something pending. */
+extern struct cpumask pvbatch_pending;
+/* An entry was changed on a CPU that could not name it: only a flush of all helps. */
+extern bool pvbatch_unnamed;
+
+/*
+ * What a shadow entry must not keep when the guest's entry loses it (in any direction:
+ * when it changes).
+ */
+#define PVBATCH_LOSS (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
+#define PVBATCH_CHANGE \
+	(PTE_PFN_MASK | _PAGE_NX | _PAGE_PWT | _PAGE_PCD | _PAGE_PAT | _PAGE_GLOBAL)
+
+/* Put the run at hand into the queue. Preemption off. */
+void pvbatch_close_run(struct pvbatch_cpu *p);
+/*
+ * Names to the host, and the flush with them. @unnecessary_waits: not for the sake of an
+ * entry that needs no flush. Preemption off, not in an interrupt but asked_to_drain().
+ */
+void pvbatch_drain(struct pvbatch_cpu *p, enum pvb_flush_reason reason, bool unnecessary_waits);
+void pvbatch_start_context_switch(struct task_struct *prev);
+void pvbatch_flush_tlb_local(void);
+void pvbatch_flush_tlb_global(void);
+void pvbatch_flush_tlb_one(unsigned long addr);
+
+#endif /* _PVBATCH_LINUX_H */

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage: Linux tests - on the KVM host: starts QEMU with the kernel to be measured, hands
+ * out KVM's counters when the guest asks for them (probe.h), copies the guest's console to
+ * stdout, ends when the guest has printed "done" or has powered off.
+ *
+ * usage: host KERNEL INITRAMFS CPUS MEMORY_MB APPEND
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+#define DEBUGFS_KVM "/sys/kernel/debug/kvm/"
+
+static int counter_fd[PROBE_COUNTERS];
+
+static void counters_open(void)
+{
+	for (size_t i = 0; i < PROBE_COUNTERS; i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), DEBUGFS_KVM "%s", probe_counters[i]);
+		counter_fd[i] = open(path, O_RDONLY);
+	}
+}
+
+static int answer(int fd)
+{
+	char line[PROBE_LINE];
+	size_t len = 0;
+
+	for (size_t i = 0; i < PROBE_COUNTERS; i++) {
+		char value[32] = "0";
+		ssize_t n = counter_fd[i] < 0 ? -1 :
+						pread(counter_fd[i], value, sizeof(value) - 1, 0);
+
+		if (n > 0)
+			value[strcspn(value, "\n")] = 0;
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s ", value);
+	}
+	line[len - 1] = '\n';
+	return write(fd, line, len) == (ssize_t)len ? 0 : -1;
+}
+
+static pid_t start(char **argv, int console, int probe)
+{
+	char console_dev[64], probe_dev[64];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(console_dev, sizeof(console_dev), "socket,id=console,fd=%d", console);
+	snprintf(probe_dev, sizeof(probe_dev), "socket,id=probe,fd=%d", probe);
+	execlp("qemu-system-x86_64", "qemu-system-x86_64", "-machine", "pc", "-accel", "kvm",
+	       "-cpu", "host", "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot",
+	       "-kernel", argv[1], "-initrd", argv[2], "-smp", argv[3], "-m", argv[4], "-append",
+	       argv[5], "-chardev", console_dev, "-serial", "chardev:console", "-chardev",
+	       probe_dev, "-serial", "chardev:probe", (char *)NULL);
+	fprintf(stderr, "host: qemu-system-x86_64: %s\n", strerror(errno));
+	_exit(127);
+}
+
+int main(int argc, char **argv)
+{
+	int console[2], probe[2], status = 0;
+	pid_t pid;
+
+	if (argc != 6) {
+		fprintf(stderr, "usage: host KERNEL INITRAMFS CPUS MEMORY_MB APPEND\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	counters_open();
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, console) || socketpair(AF_UNIX, SOCK_STREAM, 0, probe)) {
+		perror("host: socketpair");
+		return 1;
+	}
+	pid = start(argv, console[1], probe[1]);
+	if (pid < 0) {
+		perror("host: fork");
+		return 1;
+	}
+	close(console[1]);
+	close(probe[1]);
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = console[0], .events = POLLIN },
+					 { .fd = probe[0], .events = POLLIN } };
+		char buf[4096];
+		ssize_t n;
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents & POLLIN) {
+			n = read(probe[0], buf, 1);
+			if (n == 1 && buf[0] == PROBE_ASK && answer(probe[0]))
+				break;
+		}
+		if (fds[0].revents & (POLLIN | POLLHUP)) {
+			n = read(console[0], buf, sizeof(buf));
+			if (n <= 0)
+				break;
+			fwrite(buf, 1, (size_t)n, stdout);
+			fflush(stdout);
+		}
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
