@@ -143,6 +143,52 @@ static void clear_results(struct pvb_xen_cpu *c, const struct pvb_entry *entry)
 		bits[i] = 0;
 }
 
+/* Does the commit clear neither A nor D, and has it no extras? Most are so. */
+static bool keeps(const struct pvb_entry *entry)
+{
+	return entry->op == PVB_OP_COMMIT && !(entry->old & ~entry->new &PVB_PTE_AD) &&
+	       !(entry->flags & (PVB_ENT_RESULT | PVB_ENT_SOFT));
+}
+
+/*
+ * PTEs [*@index, @end) of such an entry, as plan_run() would do them but faster: PRESERVE_AD
+ * is exact whatever hardware can still set. The PFN fields have room for the run.
+ */
+static enum pvb_status plan_keeping(struct pvb_xen_cpu *c, const struct pvb_entry *entry,
+				    uint32_t number, uint32_t *index, uint32_t end, uint64_t *ptes)
+{
+	uint64_t old = pvb_pte_advance(entry->old, *index);
+	uint64_t new = pvb_pte_advance(entry->new, *index);
+	uint32_t first = c->nr_slots, nr = first, i;
+
+	for (i = *index; i < end; i++, old += PVB_PAGE_SIZE, new += PVB_PAGE_SIZE) {
+		uint64_t cur = pvb_load64(&ptes[i]), want;
+		bool carried = pvb_merge_carried(old, cur);
+
+		if (pvb_unlikely(pvb_merge_conflict(old, cur, 0)))
+			break;
+		want = pvb_merge_commit(old, new, cur, 0);
+		if (want == cur) {
+			c->buffer->carried += carried;
+			continue;
+		}
+		c->first[nr].ptr = (entry->pte_gpa + i * sizeof(uint64_t)) |
+				   MMU_PT_UPDATE_PRESERVE_AD;
+		c->first[nr].val = want;
+		c->slots[nr].pte = &ptes[i];
+		c->slots[nr].cur = cur;
+		c->slots[nr].entry = (uint16_t)number;
+		c->slots[nr].index = (uint16_t)i;
+		c->slots[nr].carried = carried;
+		nr++;
+	}
+	c->stats.preserved += nr - first;
+	c->stats.unchanged += i - *index - (nr - first);
+	c->nr_slots = nr;
+	*index = i;
+	return i < end ? PVB_ST_CONFLICT : PVB_ST_OK;
+}
+
 /* PTEs [@index, @end) of entry @number. Returns the first that was not planned. */
 static uint32_t plan_run(const struct pvb_xen *x, struct pvb_xen_cpu *c, uint32_t number,
 			 uint32_t index, uint32_t end)
@@ -150,8 +196,14 @@ static uint32_t plan_run(const struct pvb_xen *x, struct pvb_xen_cpu *c, uint32_
 	struct pvb_entry *entry = &pvb_xen_entries(c)[number];
 	uint64_t *ptes = x->ops->pointer_to(pvb_gpa(entry->pte_gpa));
 	enum pvb_status status = ptes ? PVB_ST_OK : PVB_ST_BAD_GPA;
-	bool all = ptes && freeze_all(entry, index, end, ptes);
+	bool all;
 
+	if (ptes && keeps(entry)) {
+		status = plan_keeping(c, entry, number, &index, end, ptes);
+		entry->answer = pvb_answer(status, index);
+		return index;
+	}
+	all = ptes && freeze_all(entry, index, end, ptes);
 	if ((entry->flags & PVB_ENT_RESULT) && !index)
 		clear_results(c, entry);
 	for (; status == PVB_ST_OK && index < end; index++) {
