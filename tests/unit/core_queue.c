@@ -310,7 +310,15 @@ static void read_of_queued_entry_drains(void **state)
 	rig_modify(rig_pte(0, 41), PVB_PTE_W, 0);
 	assert_int_equal(pvb_read(&rig.c, rig_pte(0, 41)), PFN(0x1029) | RO);
 	assert_int_equal(rig.submits, 2);
-	assert_int_equal(rig_stats().reasons[PVB_REASON_FLUSH], 2);
+	/* The first and the last of a run are in it. */
+	for (unsigned int i = 50; i < 60; i += 5) {
+		for (unsigned int j = 0; j < 4; j++)
+			rig_modify(rig_pte(0, i + j), PVB_PTE_W, 0);
+		assert_int_equal(pvb_read(&rig.c, rig_pte(0, i == 50 ? 50 : 58)),
+				 PFN(i == 50 ? 0x1032 : 0x103a) | RO);
+	}
+	assert_int_equal(rig.submits, 4);
+	assert_int_equal(rig_stats().reasons[PVB_REASON_FLUSH], 4);
 }
 
 /* Runs that are empty, too long, misaligned, leave their table or the PFN field. */
