@@ -43,22 +43,13 @@ static inline uint64_t pvb_pte_pfn(uint64_t pte)
  * pvb_pte_advance() - @pte moved on by @pages pages in its PFN field (law 2).
  *
  * The other bits never change: an overflow wraps inside the PFN field. The host has
- * refused such a range before (pvb_pte_run_pfn_ok()).
+ * refused such a run of present entries before (PVB_ST_BAD_PFN).
  */
 static inline uint64_t pvb_pte_advance(uint64_t pte, uint64_t pages)
 {
 	uint64_t pfn = pte + (pages << PVB_PAGE_SHIFT);
 
 	return (pte & ~PVB_PTE_PFN_MASK) | (pfn & PVB_PTE_PFN_MASK);
-}
-
-/*
- * pvb_pte_run_pfn_ok() - do all PFNs of a run of @nr pages starting with @pte fit
- * into @phys_bits bits of physical address (12..52)?
- */
-static inline bool pvb_pte_run_pfn_ok(uint64_t pte, uint32_t nr, unsigned int phys_bits)
-{
-	return pvb_pte_pfn(pte) + (nr - 1) < 1ULL << (phys_bits - PVB_PAGE_SHIFT);
 }
 
 #endif /* PVBATCH_PTE_H */
