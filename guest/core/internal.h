@@ -51,6 +51,24 @@ static inline bool pvb_interrupted(const struct pvb_cpu *c)
 	return ops->in_interrupt && ops->in_interrupt();
 }
 
+/*
+ * pvb_commit_entry() - the guest's own exchange of one entry, under the A/D law. *@cur:
+ * what the entry was. false: a conflict, and the entry is left as it is.
+ */
+static inline __attribute__((always_inline)) bool
+pvb_commit_entry(uint64_t *ptep, uint64_t old, uint64_t new, uint64_t soft, uint64_t *cur)
+{
+	uint64_t result;
+
+	*cur = pvb_load64(ptep);
+	do {
+		if (pvb_unlikely(pvb_merge_conflict(old, *cur, soft)))
+			return false;
+		result = pvb_merge_commit(old, new, *cur, soft);
+	} while (pvb_unlikely(!pvb_cmpxchg64(ptep, cur, result)));
+	return true;
+}
+
 /* direct.c */
 
 /*

@@ -277,8 +277,44 @@ int pvb_commit_run(struct pvb_cpu *c, uint64_t *ptep, uint64_t old, uint64_t new
 	return operate(c, &req);
 }
 
+/*
+ * The loop of single commits where the guest applies them, or nobody else does: exchange,
+ * count, name. false: this commit is not one of the common kind.
+ */
+static inline bool commit_here(struct pvb_cpu *c, uint64_t *ptep, uint64_t old, uint64_t new)
+{
+	struct pvb_run *run = &c->run;
+	uintptr_t address = (uintptr_t)ptep;
+	uint64_t cur;
+
+	if (c->mode == PVB_MODE_HOST_APPLY || address % sizeof(*ptep) || pvb_interrupted(c) ||
+	    !pvb_commit_entry(ptep, old, new, 0, &cur))
+		return false;
+	c->stats.ops++;
+	c->stats.ptes++;
+	c->stats.carried += !!pvb_merge_carried(old, cur);
+	if (c->mode == PVB_MODE_DIRECT) {
+		c->stats.direct++;
+		c->stats.unqueued++;
+		return true;
+	}
+	c->stats.own++;
+	if (!pvb_pte_present(old) || old == new) {
+		c->stats.unqueued++;
+	} else if (run->entry && address == run->end && !at_table_end(address) && c->coalesce) {
+		run->entry->nr++;
+		run->end += sizeof(*ptep);
+		c->stats.coalesced++;
+	} else {
+		name(c, ptep, 1);
+	}
+	return true;
+}
+
 int pvb_commit_one(struct pvb_cpu *c, uint64_t *ptep, uint64_t old, uint64_t new)
 {
+	if (commit_here(c, ptep, old, new))
+		return 0;
 	return pvb_commit_run(c, ptep, old, new, 1, 0);
 }
 

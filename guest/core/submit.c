@@ -162,6 +162,7 @@ int64_t pvb_submit(struct pvb_cpu *c, enum pvb_flush_reason reason, enum pvb_flu
 			give_up(c);
 		c->results = 0;
 		c->run = (struct pvb_run){ 0 };
+		c->high = 0;
 		c->submitting = false;
 	}
 	if (own)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# build/pvbatch: the command line, the VMM and the engine in one program.
+# build/pvbatch: the command line, the VMM and the engine in one program; guest/core and
+# guest/mm for `pvbatch bench mm`.
 
 VMM_SRCS := $(wildcard hypervisor/vmm/*.c hypervisor/xen/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
 CLI_LIBS := -luring -ljansson -lpthread
 
-$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS)) $(B)/libpvbatch-inproc.a \
+$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS) $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS)) \
+		$(B)/libpvbatch-inproc.a \
 		$(B)/libpvbatch-host.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_host) $^ $(CLI_LIBS) -o $@

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cli/bench_engine.h>
+#include <cli/bench_mm.h>
 #include <cli/document.h>
 
 enum {
@@ -24,12 +25,14 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } others[] = {
 	{ "engine", cmd_bench_engine },
+	{ "mm", cmd_bench_mm },
 };
 
 static const char doc[] =
 	"Measure page-table updates: one hypercall per PTE, batches of 1, 2, 4 ... 512 entries, "
 	"ranges; each with the host and with the guest applying them.\v`pvbatch bench engine` measures the engine "
-	"alone, in one process; it has a --help of its own.\n\n" CLI_EXIT_CODES;
+	"alone, and `pvbatch bench mm` the memory-management operations on top, each in one "
+	"process; they have a --help of their own.\n\n" CLI_EXIT_CODES;
 
 #define DEFAULT_CMDLINE "workload=compare"
 

@@ -53,3 +53,9 @@ $(eval $(call mm_aarch64_program,mm_model,$(MM_MODEL_SRCS),--programs 10))
 $(eval $(call mm_aarch64_program,mm_race,))
 
 SLOW_TESTS += $(foreach t,mm_contpte mm_model mm_race,$(B)/tests/$(t)-aarch64)
+
+$(B)/tests/mm_bench: tests/mm/bench-test $(B)/pvbatch
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s %s\n' $^ >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/mm_bench

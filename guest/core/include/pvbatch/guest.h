@@ -159,7 +159,7 @@ struct pvb_cpu {
 	uint32_t lazy; /* nesting depth of lazy mode */
 	bool coalesce; /* off: every operation is its own entry (benchmarks) */
 	bool submitting;
-	uintptr_t low, high; /* all queued PTEs are in here; the run may reach beyond */
+	uintptr_t low, high; /* all queued PTEs are in here, but that the run may reach beyond */
 	struct pvb_ad_map *collect; /* where results go, between collect begin and end */
 	struct pvb_mm_debug *debug; /* guest/mm's, in debug builds */
 	struct pvb_guest_stats stats; /* read them with pvb_cpu_stats() */
@@ -334,8 +334,9 @@ static inline void pvb_drain_run(struct pvb_cpu *c, const uint64_t *ptep, uint32
 {
 	uintptr_t first = (uintptr_t)ptep;
 
-	if (pvb_likely(!c->nr || first + nr * sizeof(*ptep) <= c->low ||
-		       (first >= c->high && first >= c->run.next)))
+	/* Behind all that is queued, as in a walk; or before it. With nothing queued both. */
+	if (pvb_likely(first >= c->high && first >= c->run.next) ||
+	    first + nr * sizeof(*ptep) <= c->low)
 		return;
 	pvb_drain_queued(c, ptep, nr);
 }
