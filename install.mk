@@ -14,7 +14,7 @@ INSTALL_HEADERS = $(filter-out %/machine.h,$(wildcard protocol/pvbatch/*.h)) \
 	$(wildcard guest/core/include/pvbatch/*.h guest/mm/include/pvbatch/*.h \
 	hypervisor/engine/include/pvbatch/*.h)
 INSTALL_LIBS = $(B)/libpvbatch-guest.a $(B)/libpvbatch-host.a
-INSTALL_MANS = $(wildcard docs/man/*.[1-8])
+INSTALL_MANS = $(MAN_PAGES)
 
 # Always made anew: the paths in them follow the variables of this very call.
 .PHONY: $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
