@@ -20,7 +20,7 @@ struct choice {
 	uint32_t value;
 };
 
-#define MAX_CHOICES 8
+#define MAX_CHOICES 9
 
 /* A key takes one of choices, or, where it has none, a number from min to max. */
 struct key {
@@ -42,6 +42,7 @@ static const struct key keys[] = {
 	    { "toggle", WORKLOAD_TOGGLE },
 	    { "compare", WORKLOAD_COMPARE },
 	    { "race", WORKLOAD_RACE },
+	    { "mm", WORKLOAD_MM },
 	    { "selfcheck", WORKLOAD_SELFCHECK },
 	    { "conform", WORKLOAD_CONFORM },
 	    { "halt", WORKLOAD_HALT },
