@@ -34,6 +34,13 @@ enum doorbell {
 	DOORBELL_HYPERCALL,
 };
 
+/* Race: bugs on purpose, which it has to find. */
+enum plant {
+	PLANT_NONE,
+	PLANT_LOST_DIRTY, /* a plain store in place of the merge */
+	PLANT_NO_FLUSH, /* batches lose their flush */
+};
+
 /* Which of the modes that exist are run, as bits. */
 #define APPLY_HOST 1U
 #define APPLY_GUEST 2U
@@ -54,7 +61,7 @@ struct options {
 	uint32_t batch; /* entries per hypercall of mode=batched; 0: 1, 2, 4 ... 512 */
 	uint32_t vcpus; /* how many take part; 0: all */
 	bool lock_all; /* one lock section for all tables instead of one for each */
-	bool plant; /* race: lose Dirty bits on purpose */
+	uint32_t plant; /* enum plant */
 };
 
 extern struct options options;
