@@ -10,7 +10,8 @@
  *
  * Output, one line each:  row NAME UNIT UNITS CALLS ROUNDS INSTRUCTIONS COUNTER=VALUE...
  * (totals over all rounds), "boot ..." first, "done" last. Arguments (of init, behind "--"
- * on the kernel's command line): names of workloads; none: all.
+ * on the kernel's command line): names of workloads, or NAME:N for N times as many rounds;
+ * none: all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +50,7 @@ static void probe_open(void)
 
 	probe_fd = open(PROBE_TTY, O_RDWR | O_NOCTTY);
 	if (probe_fd < 0 || tcgetattr(probe_fd, &raw)) {
+		printf("no counters: " PROBE_TTY ": %s\n", strerror(errno));
 		probe_fd = -1;
 		return;
 	}
@@ -121,19 +123,22 @@ static void calibrate(void)
 	}
 }
 
-static int run(const struct workload *w)
+static int run(const struct workload *w, unsigned long rounds)
 {
 	struct sample total = { 0 };
 	int err = w->setup ? w->setup() : 0;
 
-	for (unsigned long i = 0; !err && i < w->rounds; i++) {
+	/* One sample, unless something in between does not count. */
+	for (unsigned long i = 0; !err && i < rounds;) {
+		unsigned long end = w->before ? i + 1 : rounds;
 		struct sample a, b;
 
 		err = w->before ? w->before() : 0;
 		if (err)
 			break;
 		sample_begin(&a);
-		err = w->round();
+		for (; !err && i < end; i++)
+			err = w->round();
 		sample_end(&b);
 		sample_minus(&b, &a);
 		sample_minus(&b, &asking);
@@ -146,18 +151,26 @@ static int run(const struct workload *w)
 	}
 	if (w->teardown)
 		w->teardown();
-	printf("row %s %s %lu %lu %lu", w->name, w->unit, w->rounds * w->units,
-	       w->rounds * w->calls, w->rounds);
+	printf("row %s %s %lu %lu %lu", w->name, w->unit, rounds * w->units,
+	       rounds * w->calls, rounds);
 	print_sample(&total);
 	return 0;
 }
 
-static int wanted(const char *name, int argc, char **argv)
+/* How many rounds of @w the arguments ask for. */
+static unsigned long rounds_of(const struct workload *w, int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], name))
-			return 1;
-	return argc < 2;
+	size_t len = strlen(w->name);
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], w->name, len))
+			continue;
+		if (argv[i][len] == ':')
+			return w->rounds * strtoul(argv[i] + len + 1, NULL, 10);
+		if (!argv[i][len])
+			return w->rounds;
+	}
+	return argc < 2 ? w->rounds : 0;
 }
 
 int main(int argc, char **argv)
@@ -177,10 +190,14 @@ int main(int argc, char **argv)
 	probe_read(boot.counter);
 	printf("boot");
 	print_sample(&boot);
+	sleep(2); /* drivers go on looking for devices for a while */
 	calibrate();
-	for (const struct workload *w = workloads; w->name; w++)
-		if (wanted(w->name, argc, argv) && run(w))
+	for (const struct workload *w = workloads; w->name; w++) {
+		unsigned long rounds = rounds_of(w, argc, argv);
+
+		if (rounds && run(w, rounds))
 			err = 1;
+	}
 	printf("%s\n", err ? "ended with a failure" : "done");
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);

@@ -22,16 +22,21 @@
 
 #define DEBUGFS_KVM "/sys/kernel/debug/kvm/"
 
-static int counter_fd[PROBE_COUNTERS];
-
-static void counters_open(void)
+/* debugfs attributes can be read once for each open. */
+static long long counter(const char *name)
 {
-	for (size_t i = 0; i < PROBE_COUNTERS; i++) {
-		char path[128];
+	char path[128], value[32];
+	ssize_t n;
+	int fd;
 
-		snprintf(path, sizeof(path), DEBUGFS_KVM "%s", probe_counters[i]);
-		counter_fd[i] = open(path, O_RDONLY);
-	}
+	snprintf(path, sizeof(path), DEBUGFS_KVM "%s", name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0; /* this kernel has no such counter */
+	n = read(fd, value, sizeof(value) - 1);
+	close(fd);
+	value[n > 0 ? n : 0] = 0;
+	return strtoll(value, NULL, 10);
 }
 
 static int answer(int fd)
@@ -39,15 +44,9 @@ static int answer(int fd)
 	char line[PROBE_LINE];
 	size_t len = 0;
 
-	for (size_t i = 0; i < PROBE_COUNTERS; i++) {
-		char value[32] = "0";
-		ssize_t n = counter_fd[i] < 0 ? -1 :
-						pread(counter_fd[i], value, sizeof(value) - 1, 0);
-
-		if (n > 0)
-			value[strcspn(value, "\n")] = 0;
-		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s ", value);
-	}
+	for (size_t i = 0; i < PROBE_COUNTERS; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, PROBE_NUMBER " ",
+					counter(probe_counters[i]));
 	line[len - 1] = '\n';
 	return write(fd, line, len) == (ssize_t)len ? 0 : -1;
 }
@@ -81,7 +80,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	counters_open();
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, console) || socketpair(AF_UNIX, SOCK_STREAM, 0, probe)) {
 		perror("host: socketpair");
 		return 1;

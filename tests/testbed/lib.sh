@@ -292,14 +292,16 @@ tb_qemu_channels() {
 }
 
 # tb_qemu TIMEOUT ARG...: runs QEMU to its end, which TIMEOUT seconds may force. Its own
-# messages go to TB_TMP/qemu.log. Returns QEMU's exit code, or 124 after a timeout.
+# messages go to TB_TMP/qemu.log. Returns QEMU's exit code, or 124 after a timeout. What
+# TB_QEMU_ARGS holds (words, for instance a plugin) is added.
 tb_qemu() {
 	local timeout=$1 qemu timer status ended
 
 	shift
 	# If this script is killed with no chance to clean up, QEMU goes too.
+	# shellcheck disable=SC2086 # words
 	setpriv --pdeathsig KILL qemu-system-x86_64 -display none -nodefaults -no-user-config \
-		-no-reboot "$@" </dev/null >"$TB_TMP/qemu.log" 2>&1 &
+		-no-reboot ${TB_QEMU_ARGS-} "$@" </dev/null >"$TB_TMP/qemu.log" 2>&1 &
 	qemu=$!
 	setpriv --pdeathsig KILL sleep "$timeout" </dev/null >/dev/null 2>&1 &
 	timer=$!

@@ -19,6 +19,9 @@
 
 #include "pvbatch.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 /* So many entries that only permit more are left to the next call, or to faults. */
 #define RAISED_WAIT 1
 
@@ -34,8 +37,12 @@ static void clear_pending(struct pvbatch_cpu *p)
 static void submit(struct pvbatch_cpu *p, enum pvb_flush_reason reason)
 {
 	pvbatch_close_run(p);
-	if (p->core.nr)
-		(void)pvb_submit(&p->core, reason, PVB_FLUSH_ALL, 0, pvb_gva(0), 0);
+	if (p->core.nr) {
+		unsigned int entries = p->core.nr;
+		s64 result = pvb_submit(&p->core, reason, PVB_FLUSH_ALL, 0, pvb_gva(0), 0);
+
+		trace_pvbatch_submit(entries, reason, p->must, result);
+	}
 	p->must = false;
 	p->raised = 0;
 }
@@ -64,6 +71,7 @@ void pvbatch_drain(struct pvbatch_cpu *p, enum pvb_flush_reason reason, bool unn
  */
 static void flush_unnamed(struct pvbatch_cpu *p)
 {
+	trace_pvbatch_unnamed(p->core.nr);
 	pvbatch_drain(p, PVB_REASON_TLB, false);
 	WRITE_ONCE(pvbatch_unnamed, false);
 	/* Changes before this flush were made before the flag was seen; others set it anew. */
@@ -76,6 +84,8 @@ static bool flush_here(void)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
 
+	if (static_branch_unlikely(&pvbatch_host_applies))
+		return false;
 	p->failed = false;
 	if (p->pending)
 		pvbatch_drain(p, PVB_REASON_TLB, true);
@@ -117,6 +127,7 @@ static void flush_others(const struct mm_struct *mm)
 
 		if (cpu == self || !concerns(p, mm))
 			continue;
+		trace_pvbatch_wait(cpu);
 		if (smp_call_function_single(cpu, asked_to_drain, NULL, 1))
 			continue; /* gone, and it has drained before it went */
 		while (smp_load_acquire(&p->drains) == drains && concerns(p, mm))
@@ -130,7 +141,7 @@ static bool flush(const struct mm_struct *mm)
 
 	preempt_disable();
 	done = flush_here();
-	if (unlikely(!cpumask_empty(&pvbatch_pending)))
+	if (done && unlikely(!cpumask_empty(&pvbatch_pending)))
 		flush_others(mm);
 	preempt_enable();
 	return done;
@@ -183,8 +194,25 @@ void pvbatch_flush_tlb_global(void)
 	native_flush_tlb_global();
 }
 
+/*
+ * While the kernel boots on one CPU, an unmapping of its own can wait until something else
+ * gets mapped: nobody looks at the address before. Early boot unmaps page by page.
+ */
+static bool can_wait(unsigned long addr)
+{
+	unsigned int level;
+	pte_t *pte;
+
+	if (system_state != SYSTEM_BOOTING || num_online_cpus() > 1)
+		return false;
+	pte = lookup_address(addr, &level);
+	return !pte || pte_none(*pte);
+}
+
 void pvbatch_flush_tlb_one(unsigned long addr)
 {
+	if (in_task() && can_wait(addr))
+		return;
 	if (!in_task() || !flush_here())
 		native_flush_tlb_one_user(addr);
 }

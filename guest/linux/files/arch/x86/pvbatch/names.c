@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: Linux guest - changes of leaf entries in guest-apply mode, and the names of what
- * changed. The next stage is flush.c, or core/queue.c where runs become entries of a batch.
+ * Stage: Linux guest - changes of leaf entries, and the names of what changed, for a host
+ * that synchronises (guest-apply mode); host.c has the other mode. The next stage is
+ * flush.c, or core/queue.c where runs become entries of a batch.
  *
  * An entry is named if the host may hold a translation of it (present and accessed before)
  * and the change takes something away. Changes that only permit more are named too: the
  * host brings a run of them up to date at once instead of fault by fault; but they need no
- * flush, so a single one waits for the next call (pvbatch_flush_mm()).
+ * flush, so a single one waits for the next call (flush.c).
  */
 #include <linux/export.h>
 #include <linux/mm.h>
@@ -18,19 +19,39 @@ DEFINE_PER_CPU_ALIGNED(struct pvbatch_cpu, pvbatch_cpu);
 struct cpumask pvbatch_pending;
 bool pvbatch_unnamed;
 
-static bool at_table_start(const pte_t *ptep)
+static __always_inline bool host_applies(void)
+{
+	return static_branch_unlikely(&pvbatch_host_applies);
+}
+
+static __always_inline bool at_table_start(const pte_t *ptep)
 {
 	return !((unsigned long)ptep & ~PAGE_MASK);
+}
+
+/*
+ * What a change takes from a translation that the host may hold: what must not be there
+ * any more, or not as it was.
+ */
+static u64 loss(u64 old, u64 new)
+{
+	const u64 gone = _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY;
+	const u64 other = PTE_PFN_MASK | _PAGE_NX | _PAGE_PWT | _PAGE_PCD | _PAGE_PAT |
+			  _PAGE_GLOBAL;
+
+	return (old & ~new & gone) | ((old ^ new) & other);
 }
 
 void pvbatch_close_run(struct pvbatch_cpu *p)
 {
 	/* First, so that no interrupt lengthens a run whose end has been read. */
-	pte_t *end = xchg(&p->next, NULL);
+	pte_t *end = p->next;
 	unsigned int nr;
 
 	if (!end)
 		return;
+	p->next = NULL;
+	barrier();
 	nr = end - p->first;
 	if (p->lost)
 		p->must = true;
@@ -51,14 +72,20 @@ static void set_pending(struct pvbatch_cpu *p, struct mm_struct *mm)
 		return;
 	}
 	WRITE_ONCE(p->pending, mm);
-	/* Pairs with pvbatch_flush_mm(): who sees the bit sees whose it is. */
+	/* Pairs with flush_others(): who sees the bit sees whose it is. */
 	smp_mb__before_atomic();
 	cpumask_set_cpu(smp_processor_id(), &pvbatch_pending);
 }
 
-static noinline void new_run(struct mm_struct *mm, pte_t *ptep, unsigned int nr, u64 lost)
+/*
+ * name() - entry @ptep has changed from @old to @new. Preemption off.
+ *
+ * Out of line: everything but one more of the same.
+ */
+static noinline void name(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
+	u64 lost = loss(old, new);
 
 	if (unlikely(p->core.mode != PVB_MODE_GUEST_APPLY)) {
 		/* Not registered yet, or no more: the next flush is one of everything. */
@@ -67,54 +94,74 @@ static noinline void new_run(struct mm_struct *mm, pte_t *ptep, unsigned int nr,
 		return;
 	}
 	if (unlikely(!in_task())) {
-		(void)pvb_changed(&p->core, (uint64_t *)ptep, nr); /* a call of its own */
+		(void)pvb_changed(&p->core, (uint64_t *)ptep, 1); /* a call of its own */
 		return;
 	}
 	p->busy = true;
 	barrier();
-	pvbatch_close_run(p);
-	set_pending(p, mm);
-	p->first = ptep;
-	p->lost = lost;
+	if (p->next != ptep || at_table_start(ptep)) {
+		pvbatch_close_run(p);
+		set_pending(p, mm);
+		p->first = ptep;
+		p->lost = 0;
+	}
+	p->lost |= lost;
+	p->delta = old ^ new;
+	p->gone = old & ~new;
 	barrier();
-	p->next = ptep + nr;
+	p->next = ptep + 1;
 	barrier();
 	p->busy = false;
 	if (unlikely(READ_ONCE(p->drain)))
 		pvbatch_drain(p, PVB_REASON_TLB, true);
 }
 
-static __always_inline void named(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+/*
+ * changed() - the common case in a few instructions: the next entry of the run, changed
+ * in the same bits and the same way.
+ */
+static __always_inline void changed(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 {
-	u64 lost = (old & ~new & PVBATCH_LOSS) | ((old ^ new) & PVBATCH_CHANGE);
-
-	if ((old & (_PAGE_PRESENT | _PAGE_ACCESSED)) != (_PAGE_PRESENT | _PAGE_ACCESSED))
+	if (host_applies() || (~old & (_PAGE_PRESENT | _PAGE_ACCESSED)))
 		return;
 	preempt_disable();
-	if (likely(ptep == this_cpu_read(pvbatch_cpu.next) && !at_table_start(ptep))) {
-		this_cpu_or(pvbatch_cpu.lost, lost);
+	if (likely(ptep == this_cpu_read(pvbatch_cpu.next) &&
+		   (old ^ new) == this_cpu_read(pvbatch_cpu.delta) &&
+		   (old & ~new) == this_cpu_read(pvbatch_cpu.gone) && !at_table_start(ptep)))
 		this_cpu_write(pvbatch_cpu.next, ptep + 1);
-	} else {
-		new_run(mm, ptep, 1, lost);
-	}
+	else
+		name(mm, ptep, old, new);
 	preempt_enable();
 }
 
 void pvbatch_set_pte(pte_t *ptep, pte_t pte)
 {
-	pte_t old = READ_ONCE(*ptep);
+	pte_t old;
 
+	if (host_applies()) {
+		pvbatch_host_set(ptep, pte);
+		return;
+	}
+	old = READ_ONCE(*ptep);
 	WRITE_ONCE(*ptep, pte);
 	if (old.pte != pte.pte)
-		named(NULL, ptep, old.pte, pte.pte);
+		changed(NULL, ptep, old.pte, pte.pte);
 }
-EXPORT_SYMBOL(pvbatch_set_pte);
+
+pte_t pvbatch_start(pte_t *ptep)
+{
+	return host_applies() ? pvbatch_host_read(ptep) : READ_ONCE(*ptep);
+}
+EXPORT_SYMBOL(pvbatch_start);
 
 pte_t pvbatch_get_and_clear(struct mm_struct *mm, pte_t *ptep)
 {
-	pte_t old = native_ptep_get_and_clear(ptep);
+	pte_t old;
 
-	named(mm, ptep, old.pte, 0);
+	if (host_applies())
+		(void)pvbatch_host_read(ptep);
+	old = native_ptep_get_and_clear(ptep);
+	changed(mm, ptep, old.pte, 0);
 	return old;
 }
 EXPORT_SYMBOL(pvbatch_get_and_clear);
@@ -122,39 +169,54 @@ EXPORT_SYMBOL(pvbatch_get_and_clear);
 void pvbatch_wrprotect(struct mm_struct *mm, pte_t *ptep, unsigned int nr)
 {
 	for (; nr; nr--, ptep++) {
-		pte_t old = READ_ONCE(*ptep), new;
+		pte_t old = pvbatch_start(ptep), new = pte_wrprotect(old);
 
-		do {
+		if (old.pte == new.pte ||
+		    (host_applies() && pvbatch_host_commit(ptep, old.pte, new.pte)))
+			continue;
+		while (!try_cmpxchg((long *)&ptep->pte, (long *)&old, *(long *)&new))
 			new = pte_wrprotect(old);
-		} while (!try_cmpxchg((long *)&ptep->pte, (long *)&old, *(long *)&new));
-		if (old.pte != new.pte)
-			named(mm, ptep, old.pte, new.pte);
+		changed(mm, ptep, old.pte, new.pte);
 	}
 }
 EXPORT_SYMBOL(pvbatch_wrprotect);
 
 bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep)
 {
-	pteval_t old = READ_ONCE(ptep->pte);
+	pteval_t old = pvbatch_start(ptep).pte;
 
 	if (!(old & _PAGE_ACCESSED) ||
 	    !test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&ptep->pte))
 		return false;
-	named(mm, ptep, old, old & ~_PAGE_ACCESSED);
+	changed(mm, ptep, old, old & ~_PAGE_ACCESSED);
 	return true;
 }
-EXPORT_SYMBOL(pvbatch_clear_young);
+
+void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr,
+			       bool young, bool dirty)
+{
+	for (; nr; nr--, ptep++) {
+		pte_t old = pvbatch_start(ptep), new;
+
+		do {
+			new = young ? pte_mkold(old) : old;
+			new = dirty ? pte_mkclean(new) : new;
+		} while (!try_cmpxchg((long *)&ptep->pte, (long *)&old, *(long *)&new));
+		if (old.pte != new.pte)
+			changed(vma->vm_mm, ptep, old.pte, new.pte);
+	}
+}
+EXPORT_SYMBOL(pvbatch_clear_young_dirty);
 
 /*
- * The A/D law (merge.h) for one entry. x86 keeps Dirty of a read-only entry in a software
- * bit, since Write=0,Dirty=1 means a shadow stack: pte_mksaveddirty().
+ * The entry has moved on since start: the A/D law (merge.h). x86 keeps Dirty of a read-only
+ * entry in a software bit, since Write=0,Dirty=1 means a shadow stack.
  */
-static __always_inline void commit(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+static noinline void merge(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new, u64 cur)
 {
-	u64 cur = old;
-	u64 merged = new;
+	u64 merged;
 
-	while (unlikely(!try_cmpxchg((u64 *)&ptep->pte, &cur, merged))) {
+	do {
 		if (pvb_merge_conflict(old, cur, 0)) {
 			/* Nobody else may change it under the lock. */
 			WARN_ONCE(1, "pvbatch: pte %llx was %llx at start\n", cur, old);
@@ -163,16 +225,29 @@ static __always_inline void commit(struct mm_struct *mm, pte_t *ptep, u64 old, u
 		merged = pvb_merge_commit(old, new, cur, 0);
 		if (!(merged & _PAGE_RW))
 			merged = native_pte_val(pte_mksaveddirty(native_make_pte(merged)));
-	}
-	named(mm, ptep, cur, merged);
+	} while (!try_cmpxchg((u64 *)&ptep->pte, &cur, merged));
+	changed(mm, ptep, cur, merged);
 }
 
-void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new,
-		    unsigned int nr)
+void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new)
 {
-	u64 o = old.pte, n = new.pte;
+	u64 cur = old.pte;
 
-	for (; nr; nr--, ptep++, o += PAGE_SIZE, n += PAGE_SIZE)
-		commit(vma->vm_mm, ptep, o, n);
+	if (host_applies() && pvbatch_host_commit(ptep, old.pte, new.pte))
+		return;
+	if (likely(try_cmpxchg((u64 *)&ptep->pte, &cur, new.pte)))
+		changed(vma->vm_mm, ptep, old.pte, new.pte);
+	else
+		merge(vma->vm_mm, ptep, old.pte, new.pte, cur);
 }
 EXPORT_SYMBOL(pvbatch_commit);
+
+/* Not worth a call unless it saves a fault: see docs/linux.md for what was measured. */
+void pvbatch_installed(pte_t *ptep, unsigned int nr)
+{
+}
+
+void pvbatch_locked(pte_t *ptep)
+{
+}
+EXPORT_SYMBOL(pvbatch_locked);

@@ -4,6 +4,7 @@
  *
  *   setup.c   negotiates, registers each CPU's buffer, installs the pv-ops
  *   names.c   changes entries, collects their names in runs
+ *   host.c    has the host change them, if it is to
  *   flush.c   hands the names to the host where Linux flushes TLBs
  *   core/     guest/core: the queue and the call, the same for every kernel
  */
@@ -28,7 +29,8 @@
 struct pvbatch_cpu {
 	pte_t *next; /* the entry that would continue the run; NULL: no run, or closing it */
 	pte_t *first;
-	u64 lost; /* bits that the run's changes took from what the host may have */
+	u64 delta, gone; /* of its last entry: bits changed, bits cleared */
+	u64 lost; /* what its changes took from translations the host may hold */
 	unsigned int raised; /* queued entries that only permit more */
 	bool must; /* something queued takes permission away: to be flushed */
 	bool busy; /* this structure and the queue are being changed */
@@ -43,18 +45,12 @@ struct pvbatch_cpu {
 DECLARE_PER_CPU_ALIGNED(struct pvbatch_cpu, pvbatch_cpu);
 
 extern struct pvb_guest pvbatch_guest;
+/* The host applies: a part of pvbatch_key's cases. */
+DECLARE_STATIC_KEY_FALSE(pvbatch_host_applies);
 /* CPUs with something pending. */
 extern struct cpumask pvbatch_pending;
 /* An entry was changed on a CPU that could not name it: only a flush of all helps. */
 extern bool pvbatch_unnamed;
-
-/*
- * What a shadow entry must not keep when the guest's entry loses it (in any direction:
- * when it changes).
- */
-#define PVBATCH_LOSS (_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
-#define PVBATCH_CHANGE \
-	(PTE_PFN_MASK | _PAGE_NX | _PAGE_PWT | _PAGE_PCD | _PAGE_PAT | _PAGE_GLOBAL)
 
 /* Put the run at hand into the queue. Preemption off. */
 void pvbatch_close_run(struct pvbatch_cpu *p);
@@ -63,9 +59,20 @@ void pvbatch_close_run(struct pvbatch_cpu *p);
  * entry that needs no flush. Preemption off, not in an interrupt but asked_to_drain().
  */
 void pvbatch_drain(struct pvbatch_cpu *p, enum pvb_flush_reason reason, bool unnecessary_waits);
+/* pv-ops */
 void pvbatch_start_context_switch(struct task_struct *prev);
 void pvbatch_flush_tlb_local(void);
 void pvbatch_flush_tlb_global(void);
 void pvbatch_flush_tlb_one(unsigned long addr);
+
+/* host.c. pvbatch_host_commit(): false if the caller has to write, not being lazy. */
+void pvbatch_host_set(pte_t *ptep, pte_t pte);
+pte_t pvbatch_host_read(pte_t *ptep);
+bool pvbatch_host_commit(pte_t *ptep, u64 old, u64 new);
+void pvbatch_lazy_enter(void);
+void pvbatch_lazy_leave(void);
+void pvbatch_lazy_flush(void);
+void pvbatch_host_start_switch(struct task_struct *prev);
+void pvbatch_host_end_switch(struct task_struct *next);
 
 #endif /* _PVBATCH_LINUX_H */

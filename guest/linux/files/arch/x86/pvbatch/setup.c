@@ -3,8 +3,9 @@
  * Stage: Linux guest - before the first batch: the command line, negotiation with the host
  * (law 8), a buffer for each CPU, the pv-ops. The next stages are names.c and flush.c.
  *
- * The boot CPU does all this when KVM's own per-CPU features are set up: the page tables of
- * the kernel exist, no other CPU runs, and pv-ops are not patched into their callers yet.
+ * The boot CPU does this as soon as the kernel knows that it runs on KVM, long before there
+ * is memory to allocate: setup maps and unmaps thousands of pages to look for tables of the
+ * firmware. Its per-CPU data move once after that (setup_per_cpu_areas()).
  */
 #define pr_fmt(fmt) "pvbatch: " fmt
 
@@ -20,12 +21,14 @@
 
 #define BUFFER_BYTES (4 * PAGE_SIZE) /* header and 510 entries */
 
-DEFINE_STATIC_KEY_FALSE(pvbatch_naming);
-EXPORT_SYMBOL(pvbatch_naming);
+DEFINE_STATIC_KEY_FALSE(pvbatch_key);
+EXPORT_SYMBOL(pvbatch_key);
+DEFINE_STATIC_KEY_FALSE(pvbatch_host_applies);
 
 struct pvb_guest pvbatch_guest;
 static enum pvb_mode wanted __ro_after_init = PVB_MODE_GUEST_APPLY;
 static DEFINE_PER_CPU(void *, buffer);
+static u8 boot_buffer[BUFFER_BYTES] __aligned(PAGE_SIZE);
 
 static int __init parse_pvbatch(char *arg)
 {
@@ -35,6 +38,8 @@ static int __init parse_pvbatch(char *arg)
 		wanted = PVB_MODE_DIRECT;
 	else if (!strcmp(arg, "on") || !strcmp(arg, "guest-apply"))
 		wanted = PVB_MODE_GUEST_APPLY;
+	else if (!strcmp(arg, "host-apply"))
+		wanted = PVB_MODE_HOST_APPLY;
 	else
 		return -EINVAL;
 	return 0;
@@ -74,11 +79,11 @@ static void own_flush(enum pvb_flush type, uint32_t flags, pvb_gva_t va, uint32_
 	native_flush_tlb_global();
 }
 
-static void stop_naming(struct work_struct *work)
+static void stop(struct work_struct *work)
 {
-	static_branch_disable(&pvbatch_naming);
+	static_branch_disable(&pvbatch_key);
 }
-static DECLARE_WORK(stop_work, stop_naming);
+static DECLARE_WORK(stop_work, stop);
 
 static void lost(int64_t error)
 {
@@ -95,60 +100,83 @@ static const struct pvb_guest_ops guest_ops = {
 	.lost = lost,
 };
 
-static void __init allocate_buffers(void)
+static void install(void)
 {
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		per_cpu(buffer, cpu) = memblock_alloc(BUFFER_BYTES, PAGE_SIZE);
+	pv_ops.mmu.set_pte = pvbatch_set_pte;
+	if (wanted == PVB_MODE_HOST_APPLY) {
+		pv_ops.mmu.lazy_mode.enter = pvbatch_lazy_enter;
+		pv_ops.mmu.lazy_mode.leave = pvbatch_lazy_leave;
+		pv_ops.mmu.lazy_mode.flush = pvbatch_lazy_flush;
+		pv_ops.cpu.start_context_switch = pvbatch_host_start_switch;
+		pv_ops.cpu.end_context_switch = pvbatch_host_end_switch;
+		static_branch_enable(&pvbatch_host_applies);
+	} else {
+		pv_ops.mmu.flush_tlb_user = pvbatch_flush_tlb_local;
+		pv_ops.mmu.flush_tlb_kernel = pvbatch_flush_tlb_global;
+		pv_ops.mmu.flush_tlb_one_user = pvbatch_flush_tlb_one;
+		pv_ops.cpu.start_context_switch = pvbatch_start_context_switch;
+	}
+	static_branch_enable(&pvbatch_key);
 }
 
-/* Once, on the boot CPU. */
-static void __init negotiate(void)
+/* Tell the host where this CPU's batches are. 0 or -PVB_E*. */
+static int register_buffer(void *buffer)
+{
+	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
+	int err = pvb_cpu_init(&pvbatch_guest, &p->core, buffer, BUFFER_BYTES);
+
+	if (err)
+		pr_info("CPU %d works without: the host answers %d\n", smp_processor_id(), err);
+	return err;
+}
+
+void __init pvbatch_init(void)
 {
 	static struct pvb_negotiate scratch __initdata __aligned(64);
-	int err = pvb_guest_init(&pvbatch_guest, &transport, &guest_ops, wanted, &scratch);
+	int err;
 
 	if (wanted == PVB_MODE_DIRECT) {
 		pr_info("off, as the command line says\n");
 		return;
 	}
+	err = pvb_guest_init(&pvbatch_guest, &transport, &guest_ops, wanted, &scratch);
 	if (err) {
 		/* The usual case: no such host, or one with nested paging. */
 		if (err != -PVB_ENOSYS)
 			pr_info("not used: the host answers %d\n", err);
 		return;
 	}
-	allocate_buffers();
-	pv_ops.mmu.set_pte = pvbatch_set_pte;
-	pv_ops.mmu.flush_tlb_user = pvbatch_flush_tlb_local;
-	pv_ops.mmu.flush_tlb_kernel = pvbatch_flush_tlb_global;
-	pv_ops.mmu.flush_tlb_one_user = pvbatch_flush_tlb_one;
-	pv_ops.cpu.start_context_switch = pvbatch_start_context_switch;
+	if (register_buffer(boot_buffer))
+		return;
+	pr_info("%s, %u entries a call\n",
+		wanted == PVB_MODE_HOST_APPLY ? "the host applies" :
+						"the guest applies, the host synchronises",
+		this_cpu_ptr(&pvbatch_cpu)->core.capacity);
+	install();
+}
+
+/* The boot CPU's data are in their final place, and so are copies of them for all others. */
+static void __init prepare_others(void)
+{
+	unsigned int cpu;
+
+	this_cpu_write(buffer, boot_buffer);
+	for_each_possible_cpu(cpu) {
+		if (cpu == smp_processor_id())
+			continue;
+		memset(per_cpu_ptr(&pvbatch_cpu, cpu), 0, sizeof(struct pvbatch_cpu));
+		per_cpu(buffer, cpu) = memblock_alloc(BUFFER_BYTES, PAGE_SIZE);
+	}
 }
 
 void __ref pvbatch_cpu_up(void)
 {
-	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
-	static bool negotiated;
-	int err;
-
-	if (!negotiated) {
-		negotiated = true;
-		negotiate();
-	}
-	if (pvbatch_guest.mode == PVB_MODE_DIRECT || p->core.mode != PVB_MODE_DIRECT)
+	if (pvbatch_guest.mode == PVB_MODE_DIRECT)
 		return;
-	err = pvb_cpu_init(&pvbatch_guest, &p->core, this_cpu_read(buffer), BUFFER_BYTES);
-	if (err) {
-		pr_info("CPU %d works without: the host answers %d\n", smp_processor_id(), err);
-		return;
-	}
-	if (!static_key_enabled(&pvbatch_naming)) {
-		pr_info("the guest applies, the host synchronises; %u entries a call\n",
-			p->core.capacity);
-		static_branch_enable(&pvbatch_naming);
-	}
+	if (!this_cpu_read(buffer))
+		prepare_others();
+	if (this_cpu_read(pvbatch_cpu.core.mode) == PVB_MODE_DIRECT)
+		(void)register_buffer(this_cpu_read(buffer));
 }
 
 void pvbatch_cpu_down(void)

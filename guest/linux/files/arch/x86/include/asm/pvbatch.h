@@ -4,9 +4,9 @@
  * paravirt.h, tlb.c and kvm.c by guest/linux/hook.patch; behind one static key, so that a
  * kernel without a host that offers batches runs nops.
  *
- * Guest-apply mode: a leaf entry changes here and now, with the law of merge.h; what a
- * shadow page table may still hold of it is named to the host in the call that takes the
- * place of the TLB flush. docs/linux.md has the contract.
+ * Guest-apply mode, the usual one: a leaf entry changes here and now, with the law of
+ * merge.h; what a shadow page table may still hold of it is named to the host in the call
+ * that takes the place of the TLB flush. docs/linux.md has the contract.
  */
 #ifndef _ASM_X86_PVBATCH_H
 #define _ASM_X86_PVBATCH_H
@@ -19,25 +19,54 @@ struct vm_area_struct;
 
 #ifdef CONFIG_PVBATCH_GUEST
 
-/* The guest applies, and names what it changes. */
-DECLARE_STATIC_KEY_FALSE(pvbatch_naming);
+/* In use, in either mode. */
+DECLARE_STATIC_KEY_FALSE(pvbatch_key);
 
-static __always_inline bool pvbatch_names(void)
+static __always_inline bool pvbatch_on(void)
 {
-	return static_branch_unlikely(&pvbatch_naming);
+	return static_branch_unlikely(&pvbatch_key);
 }
 
+/* On the boot CPU, once: negotiate. */
+void pvbatch_init(void);
+/* A CPU comes up (the boot CPU too, when there is per-CPU memory), goes down. IRQs off. */
+void pvbatch_cpu_up(void);
+void pvbatch_cpu_down(void);
+
+#else
+
+static __always_inline bool pvbatch_on(void)
+{
+	return false;
+}
+
+static inline void pvbatch_init(void) { }
+static inline void pvbatch_cpu_up(void) { }
+static inline void pvbatch_cpu_down(void) { }
+
+#endif
+
 /*
- * Changes of one leaf entry. @mm: the address space, &init_mm, or NULL if not known; only
- * a hint for which flushes have to wait for what. Called under whatever lock guards the
- * table, in any context but NMI.
+ * The rest only if pvbatch_on().
+ *
+ * Changes of leaf entries, each as the function of Linux it is named after. @mm: the
+ * address space, &init_mm, or NULL if not known; only a hint for which flushes have to wait
+ * for what. Called under whatever lock guards the table, in any context but NMI.
  */
 void pvbatch_set_pte(pte_t *ptep, pte_t pte);
 pte_t pvbatch_get_and_clear(struct mm_struct *mm, pte_t *ptep);
 void pvbatch_wrprotect(struct mm_struct *mm, pte_t *ptep, unsigned int nr);
 bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep);
-void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new,
-		    unsigned int nr);
+void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr,
+			       bool young, bool dirty);
+/* A transaction (law 3). */
+pte_t pvbatch_start(pte_t *ptep);
+void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new);
+
+/* A fault has installed (or changed) these entries and what faulted will try again. */
+void pvbatch_installed(pte_t *ptep, unsigned int nr);
+/* The lock of the table that @ptep is in has been taken. */
+void pvbatch_locked(pte_t *ptep);
 
 /*
  * Flushes: false if the kernel has to flush by its own means. Interrupts on, as for the
@@ -47,64 +76,5 @@ bool pvbatch_flush_mm(struct mm_struct *mm, unsigned long start, unsigned long e
 bool pvbatch_flush_kernel(unsigned long start, unsigned long end);
 /* Everything this task has changed, in any address space. */
 bool pvbatch_flush_own(void);
-
-/* A CPU comes up (first call: the boot CPU, which negotiates), goes down. IRQs off. */
-void pvbatch_cpu_up(void);
-void pvbatch_cpu_down(void);
-
-#else /* CONFIG_PVBATCH_GUEST */
-
-static inline bool pvbatch_names(void)
-{
-	return false;
-}
-
-static inline void pvbatch_set_pte(pte_t *ptep, pte_t pte)
-{
-}
-
-static inline pte_t pvbatch_get_and_clear(struct mm_struct *mm, pte_t *ptep)
-{
-	return (pte_t){ 0 };
-}
-
-static inline void pvbatch_wrprotect(struct mm_struct *mm, pte_t *ptep, unsigned int nr)
-{
-}
-
-static inline bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep)
-{
-	return false;
-}
-
-static inline void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new,
-				  unsigned int nr)
-{
-}
-
-static inline bool pvbatch_flush_mm(struct mm_struct *mm, unsigned long start, unsigned long end)
-{
-	return false;
-}
-
-static inline bool pvbatch_flush_kernel(unsigned long start, unsigned long end)
-{
-	return false;
-}
-
-static inline bool pvbatch_flush_own(void)
-{
-	return false;
-}
-
-static inline void pvbatch_cpu_up(void)
-{
-}
-
-static inline void pvbatch_cpu_down(void)
-{
-}
-
-#endif /* CONFIG_PVBATCH_GUEST */
 
 #endif /* _ASM_X86_PVBATCH_H */
