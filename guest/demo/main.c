@@ -46,6 +46,8 @@ static void run_workload(void)
 		demo_exit(workload_compare());
 	case WORKLOAD_RACE:
 		demo_exit(workload_race());
+	case WORKLOAD_MM:
+		demo_exit(workload_mm());
 	case WORKLOAD_SELFCHECK:
 		demo_exit(workload_selfcheck());
 	case WORKLOAD_CONFORM:

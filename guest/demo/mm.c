@@ -26,6 +26,11 @@ uint64_t mm_ram_bytes(void)
 	return ram_bytes;
 }
 
+pvb_gpa_t mm_root(void)
+{
+	return pvb_gpa((uint64_t)top);
+}
+
 void *mm_alloc(size_t pages)
 {
 	uint64_t at = next_free;

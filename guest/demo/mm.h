@@ -27,6 +27,9 @@ void mm_use(void);
 
 uint64_t mm_ram_bytes(void);
 
+/* mm_root() - the address, as the host and page-table entries call it, of the top table. */
+pvb_gpa_t mm_root(void);
+
 /* mm_alloc() - @pages zeroed, consecutive pages. Ends the guest if there are none left. */
 void *mm_alloc(size_t pages);
 

@@ -20,7 +20,7 @@ struct choice {
 	uint32_t value;
 };
 
-#define MAX_CHOICES 8
+#define MAX_CHOICES 9
 
 /* A key takes one of choices, or, where it has none, a number from min to max. */
 struct key {
@@ -31,7 +31,7 @@ struct key {
 	struct choice choices[MAX_CHOICES];
 };
 
-static uint32_t lock_choice, plant_choice;
+static uint32_t lock_choice;
 
 static const struct key keys[] = {
 	{ "workload",
@@ -42,6 +42,7 @@ static const struct key keys[] = {
 	    { "toggle", WORKLOAD_TOGGLE },
 	    { "compare", WORKLOAD_COMPARE },
 	    { "race", WORKLOAD_RACE },
+	    { "mm", WORKLOAD_MM },
 	    { "selfcheck", WORKLOAD_SELFCHECK },
 	    { "conform", WORKLOAD_CONFORM },
 	    { "halt", WORKLOAD_HALT },
@@ -76,7 +77,11 @@ static const struct key keys[] = {
 	    { "range", MODE_RANGE },
 	    { "all", MODE_PER_ENTRY | MODE_BATCHED | MODE_RANGE } } },
 	{ "lock", &lock_choice, 0, 0, { { "table", 0 }, { "all", 1 } } },
-	{ "plant", &plant_choice, 0, 0, { { "lost-dirty", 1 } } },
+	{ "plant",
+	  &options.plant,
+	  0,
+	  0,
+	  { { "lost-dirty", PLANT_LOST_DIRTY }, { "no-flush", PLANT_NO_FLUSH } } },
 	{ "pages", &options.pages, 1, WORK_PAGES_MAX, { { NULL, 0 } } },
 	{ "rounds", &options.rounds, 1, 1000000, { { NULL, 0 } } },
 	{ "batch", &options.batch, 1, PVB_PTES_PER_TABLE, { { NULL, 0 } } },
@@ -151,5 +156,4 @@ void options_parse(const char *cmdline)
 	if (!options.rounds)
 		options.rounds = options.workload == WORKLOAD_RACE ? 4 : 9;
 	options.lock_all = lock_choice;
-	options.plant = plant_choice;
 }

@@ -13,6 +13,7 @@ enum workload {
 	WORKLOAD_TOGGLE,
 	WORKLOAD_COMPARE,
 	WORKLOAD_RACE,
+	WORKLOAD_MM,
 	WORKLOAD_SELFCHECK,
 	WORKLOAD_CONFORM,
 	WORKLOAD_HALT,
@@ -31,6 +32,13 @@ enum doorbell {
 	DOORBELL_AUTO, /* the hypercall if it is answered, else the port */
 	DOORBELL_PIO,
 	DOORBELL_HYPERCALL,
+};
+
+/* Race: bugs on purpose, which it has to find. */
+enum plant {
+	PLANT_NONE,
+	PLANT_LOST_DIRTY, /* a plain store in place of the merge */
+	PLANT_NO_FLUSH, /* batches lose their flush */
 };
 
 /* Which of the modes that exist are run, as bits. */
@@ -53,7 +61,7 @@ struct options {
 	uint32_t batch; /* entries per hypercall of mode=batched; 0: 1, 2, 4 ... 512 */
 	uint32_t vcpus; /* how many take part; 0: all */
 	bool lock_all; /* one lock section for all tables instead of one for each */
-	bool plant; /* race: lose Dirty bits on purpose */
+	uint32_t plant; /* enum plant */
 };
 
 extern struct options options;

@@ -163,7 +163,7 @@ static uint64_t protect(const struct shape *shape, uint32_t first, uint32_t nr)
 	cycles = rdtsc() - started;
 	race_progress();
 	started = rdtsc();
-	if (options.plant)
+	if (options.plant == PLANT_LOST_DIRTY)
 		protect_by_store(first, nr, olds);
 	else
 		pass_commit(shape, first, nr, olds, PVB_PTE_W, 0);

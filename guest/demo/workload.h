@@ -21,6 +21,8 @@ unsigned int workload_toggle(void);
 unsigned int workload_compare(void);
 /* The same and cleaning, while the other CPUs read and write the pages (race.c). */
 unsigned int workload_race(void);
+/* guest/mm's operations, page by page and batched, on pages in use (memory.c). */
+unsigned int workload_mm(void);
 /* The host's answers to right and wrong batches, and the library's counters (selfcheck.c). */
 unsigned int workload_selfcheck(void);
 unsigned int workload_conform(void);

@@ -48,7 +48,7 @@ static void print_row(const json_t *row)
 	bool checked = integer(row, "verified") > 0;
 	json_int_t lost = integer(row, "ad_lost");
 
-	printf("%-10.10s %-5s %-9s %5" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT
+	printf("%-12.12s %-5s %-9s %5" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT
 	       " %10" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT,
 	       string(row, "workload"), string(row, "apply"), string(row, "mode"),
 	       integer(row, "batch"), integer(row, "ptes"), integer(row, "hypercalls"),
@@ -81,10 +81,10 @@ void table_print(const json_t *document)
 	document_sum(document, &sums);
 	if (!sums.results)
 		return;
-	printf("\n%s%-10s %-5s %-9s %5s %9s %10s %9s %9s %26s %9s %8s %9s%s\n", bold, "", "", "",
+	printf("\n%s%-12s %-5s %-9s %5s %9s %10s %9s %9s %26s %9s %8s %9s%s\n", bold, "", "", "",
 	       "", "", "hyper-", "exits to", "all VM", "---- ns per PTE ----- ", "A/D", "A/D", "",
 	       plain);
-	printf("%s%-10s %-5s %-9s %5s %9s %10s %9s %9s %8s %8s %8s %9s %8s %9s%s\n", bold,
+	printf("%s%-12s %-5s %-9s %5s %9s %10s %9s %9s %8s %8s %8s %9s %8s %9s%s\n", bold,
 	       "workload", "apply", "mode", "batch", "PTEs", "calls", "the VMM", "exits", "min",
 	       "median", "max", "carried", "lost", "conflicts", plain);
 	json_array_foreach(results, i, row) print_row(row);

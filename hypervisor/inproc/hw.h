@@ -10,6 +10,13 @@
 
 #ifdef PVB_PTE_DBM /* arm64, with hardware management of the access flag and dirty state */
 
+#define HW_BLOCK 16U
+
+static inline bool hw_is_block(uint64_t pte)
+{
+	return (pte & (PVB_PTE_P | PVB_PTE_CONT)) == (PVB_PTE_P | PVB_PTE_CONT);
+}
+
 static inline uint64_t hw_table(uint64_t gpa)
 {
 	return gpa | PVB_PTE_P | PVB_PTE_TYPE_PAGE;
@@ -39,17 +46,24 @@ static inline uint64_t hw_touched(uint64_t pte, bool write, bool leaf)
  */
 static inline uint64_t *hw_marked_slot(uint64_t *slot, uint64_t pte, uint64_t n)
 {
-	uintptr_t block = (uintptr_t)slot & ~(16 * sizeof(*slot) - 1);
-	uint64_t *other = (uint64_t *)block + n % 16;
+	uintptr_t block = (uintptr_t)slot & ~(HW_BLOCK * sizeof(*slot) - 1);
+	uint64_t *other = (uint64_t *)block + n % HW_BLOCK;
 	uint64_t mask = PVB_PTE_P | PVB_PTE_CONT | PVB_PTE_DBM;
 
-	if ((pte & (PVB_PTE_P | PVB_PTE_CONT)) != (PVB_PTE_P | PVB_PTE_CONT) ||
-	    ((__atomic_load_n(other, __ATOMIC_ACQUIRE) ^ pte) & mask))
+	if (!hw_is_block(pte) || ((__atomic_load_n(other, __ATOMIC_ACQUIRE) ^ pte) & mask))
 		return slot;
 	return other;
 }
 
 #else /* x86-64 */
+
+#define HW_BLOCK 1U
+
+static inline bool hw_is_block(uint64_t pte)
+{
+	(void)pte;
+	return false;
+}
 
 #define HW_PSE PVB_PTE_PAT
 

@@ -26,6 +26,7 @@ struct pvb_inproc_tlb {
 	bool valid;
 	bool writable; /* W at all levels when it was cached */
 	bool dirty; /* D was set when it was cached: writes set it no more */
+	bool block; /* cached as part of a block of contiguous entries */
 	uint64_t vpn;
 	uint64_t pfn;
 };
@@ -39,6 +40,11 @@ struct pvb_inproc_vcpu {
 	pthread_mutex_t lock;
 	struct pvb_inproc_tlb tlb[PVB_INPROC_TLB];
 	uint64_t walks; /* under lock: page walks done */
+	/*
+	 * Under lock: a page was found to be in a block, or not, while the TLB held pages
+	 * of it as the opposite. Arm calls for break-before-make there (Arm ARM, D8.16).
+	 */
+	uint64_t conflicts;
 	uint64_t told; /* PTEs told to changed by this vCPU's calls; relaxed */
 };
 

@@ -81,6 +81,18 @@ static enum pvb_inproc_fault mark_leaf(uint64_t *slot, bool write, int level, ui
 	return PVB_INPROC_OK;
 }
 
+/* note_conflicts() - does the TLB hold other pages of the block as what they are no more? */
+static void note_conflicts(struct pvb_inproc_vcpu *vcpu, const struct pvb_inproc_tlb *now)
+{
+	for (uint64_t i = 1; i < HW_BLOCK; i++) {
+		uint64_t vpn = now->vpn ^ i;
+		const struct pvb_inproc_tlb *other = &vcpu->tlb[vpn % PVB_INPROC_TLB];
+
+		if (other->valid && other->vpn == vpn && other->block != now->block)
+			vcpu->conflicts++;
+	}
+}
+
 /* walk() - from CR3 to the leaf, setting A and, for a write, D; fills in @tlb. */
 static enum pvb_inproc_fault walk(struct pvb_inproc_vcpu *vcpu, uint64_t va, bool write,
 				  struct pvb_inproc_tlb *tlb)
@@ -113,9 +125,11 @@ static enum pvb_inproc_fault walk(struct pvb_inproc_vcpu *vcpu, uint64_t va, boo
 		.valid = true,
 		.writable = writable,
 		.dirty = pvb_pte_dirty(pte),
+		.block = hw_is_block(pte),
 		.vpn = va >> PVB_PAGE_SHIFT,
 		.pfn = pvb_pte_pfn(pte) + (va >> PVB_PAGE_SHIFT & (pages - 1)),
 	};
+	note_conflicts(vcpu, tlb);
 	return PVB_INPROC_OK;
 }
 

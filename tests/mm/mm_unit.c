@@ -366,6 +366,22 @@ static void huge_entry_changes(void **state)
 	assert_true(space_access(1, 600, true));
 }
 
+/* Hardware writes between start and commit of a huge entry. */
+static void huge_entry_keeps_the_law(void **state)
+{
+	uint64_t old = huge(1, RW);
+
+	(void)state;
+	assert_true(space_access(1, 700, true));
+	assert_true(pvb_change_huge_pmd(pmd_of(1), old, pvb_pte_wrprotect(old)));
+	assert_true(pvb_pte_dirty(*pmd_of(1)) && !pvb_pte_write(*pmd_of(1)));
+	/* Anything else that moved is a conflict. */
+	old = *pmd_of(1);
+	*pmd_of(1) = pvb_pte_mksoft_dirty(old);
+	assert_false(pvb_change_huge_pmd(pmd_of(1), old, pvb_pte_mkwrite(old)));
+	assert_int_equal(*pmd_of(1), pvb_pte_mksoft_dirty(old));
+}
+
 /* A part of one: split, each small entry with the permissions, A and D it had. */
 static void huge_entry_splits(void **state)
 {
@@ -559,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(transaction_rules, setup, teardown_bugs),
 		cmocka_unit_test_setup_teardown(batches_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(huge_entry_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(huge_entry_keeps_the_law, setup, teardown),
 		cmocka_unit_test_setup_teardown(huge_entry_splits, setup, teardown),
 		cmocka_unit_test_setup_teardown(huge_entry_and_cleaning, setup, teardown),
 		cmocka_unit_test_setup_teardown(gigantic_entries_are_refused, setup, teardown),

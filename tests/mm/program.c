@@ -27,6 +27,7 @@ void program_open(const struct program *program)
 	space.vma.flags = program->vma_flags;
 	space.folio_pages = program->folio_pages;
 	space.anon = !(program->vma_flags & PVB_VM_SHARED);
+	space.sabotaged = program->sabotage;
 	if (program->sabotage)
 		space.machine.host->backend.flush = lose_flush;
 	memset(model, 0, sizeof(model));

@@ -257,3 +257,12 @@ bool space_access(unsigned int vcpu, uint32_t page, bool write)
 
 	return !pvb_inproc_access(&space.machine.host->vcpus[vcpu], space_va(page), write, &value);
 }
+
+uint64_t space_conflicts(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < space.config.nr_vcpus; i++)
+		sum += space.machine.host->vcpus[i].conflicts;
+	return sum;
+}

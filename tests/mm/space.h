@@ -45,6 +45,7 @@ struct space {
 	struct pvb_mm_debug debug[PVB_INPROC_VCPUS_MAX];
 	uint64_t bugs; /* transaction rules broken */
 	const char *bug; /* the last */
+	bool sabotaged; /* flushes are lost, and what follows from that is no surprise */
 	bool no_tables; /* alloc_table fails */
 	unsigned int lock_delay; /* us before guest/mm takes a lock: time for others */
 	/* Folios: runs of this many pages, aligned; a power of two up to 128 */
@@ -92,5 +93,8 @@ void space_unlock(uint32_t page);
 
 /* One access by vCPU @cpu's hardware; true: it happened. */
 bool space_access(unsigned int cpu, uint32_t page, bool write);
+
+/* Times that a vCPU found a block where its TLB held plain pages, or the reverse. */
+uint64_t space_conflicts(void);
 
 #endif /* MM_SPACE_H */

@@ -454,5 +454,7 @@ const char *step_run(const struct step *step)
 
 	if (!failed && space.bugs != bugs)
 		return FAIL("transaction rule broken: %s", space.bug);
+	if (!failed && space_conflicts() && !space.sabotaged)
+		return FAIL("a TLB holds part of a block as what it is no more");
 	return failed;
 }

@@ -3,11 +3,12 @@
 # testbed, and in the testbed on a KVM that has our handler and shadow page tables. The
 # first set takes seconds even where /dev/kvm emulates guest code.
 
-VM_SETS := vm-demo vm-figures
+VM_SETS := vm-demo vm-figures vm-memory
 VM_ARGS := $(B)/pvbatch $(DEMO_ELF)
 
 $(B)/tests/vm-demo-here: $(call objs,host,tests/vm/demo.c tests/vm/run.c)
 $(B)/tests/vm-figures-here: $(call objs,host,tests/vm/figures.c tests/vm/run.c)
+$(B)/tests/vm-memory-here: $(call objs,host,tests/vm/memory.c tests/vm/run.c)
 
 $(VM_SETS:%=$(B)/tests/%-here):
 	@mkdir -p $(@D)
@@ -23,5 +24,5 @@ $(VM_SETS:%=$(B)/tests/%-handler): $(B)/tests/%-handler: $(B)/tests/%-here $(VM_
 	@printf '#!/bin/sh\nexec tests/vm/on-testbed --handler %s %s %s\n' $^ >$@ && chmod +x $@
 
 CHECK_TESTS += $(B)/tests/vm-demo
-SLOW_TESTS += $(B)/tests/vm-figures $(VM_SETS:%=$(B)/tests/%-testbed) \
+SLOW_TESTS += $(B)/tests/vm-figures $(B)/tests/vm-memory $(VM_SETS:%=$(B)/tests/%-testbed) \
 	$(VM_SETS:%=$(B)/tests/%-handler)

@@ -75,6 +75,11 @@ uint64_t mm_ram_bytes(void)
 	return ram_bytes;
 }
 
+pvb_gpa_t mm_root(void)
+{
+	return pvb_gpa(xen_machine_of(top));
+}
+
 static uint64_t kernel_pte(uint64_t va, uint64_t flags)
 {
 	return xen_mfn((void *)va) << PVB_PAGE_SHIFT | PVB_PTE_P | flags;
