@@ -23,13 +23,14 @@ $(B)/tests/$(1)-$(lastword $(subst _, ,$(2))): $(call objs,$(2),tests/mm/$(1).c 
 	@mkdir -p $$(@D)
 	$$(CC) $(4) $$^ -lpthread $(5) -o $$@
 endef
+$(foreach f,x86 arm64,$(eval $(call mm_program,mm_law,mm_$(f),,,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_race,mm_tsan_$(f),,$(LDFLAGS_tsan),)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_unit,mm_asan_$(f),,$(LDFLAGS_asan),-lcmocka)))
 
 CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
-	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f))
+	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f) $(B)/tests/mm_law-$(f))
 
 # The same programs for the machine itself, under qemu-aarch64. Static: no library of that
 # machine is installed here but libc.

@@ -76,7 +76,8 @@ static inline uint64_t pvb_pte_mkdirty(uint64_t pte)
 
 static inline uint64_t pvb_pte_mkclean(uint64_t pte)
 {
-	return (pte & ~PVB_PTE_D) | PVB_PTE_RDONLY;
+	pte &= ~PVB_PTE_D;
+	return pte & PVB_PTE_DBM ? pte | PVB_PTE_RDONLY : pte;
 }
 
 static inline uint64_t pvb_pte_mkwrite(uint64_t pte)
@@ -196,7 +197,10 @@ static inline bool pvb_pte_needs_flush(uint64_t old, uint64_t new)
 	return (old & PVB_PTE_P) && ((old ^ new) & ~ignored);
 }
 
-/* pvb_clean_masks() - PVB_CLEAR_* as bits to clear and bits to set. */
+/*
+ * pvb_clean_masks() - PVB_CLEAR_* as bits to clear and bits to set. For entries as
+ * pvb_prot() makes them: one that DBM does not call writable has AP[2] set anyway.
+ */
 static inline void pvb_clean_masks(unsigned int flags, uint64_t *clear, uint64_t *set)
 {
 	*clear = (flags & PVB_CLEAR_YOUNG ? PVB_PTE_A : 0) |
