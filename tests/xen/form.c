@@ -213,7 +213,7 @@ static void all_forms(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	rig_start(&rig);
+	rig_start(&rig, false);
 	rig.before = hardware_is_late;
 	return 0;
 }

@@ -50,8 +50,92 @@ static int64_t mmu_update(const struct mmu_update *reqs, uint32_t count, uint32_
 	return result;
 }
 
+/* Guest memory, virtual and physical alike, is this process's. */
+static int read_va(void *ctx, uint64_t va, void *dst, uint32_t bytes)
+{
+	(void)ctx;
+	memcpy(dst, (const void *)va, bytes);
+	return 0;
+}
+
+static int write_va(void *ctx, uint64_t va, const void *src, uint32_t bytes)
+{
+	(void)ctx;
+	memcpy((void *)va, src, bytes);
+	return 0;
+}
+
+static bool ending(void *ctx)
+{
+	(void)ctx;
+	return false;
+}
+
+static int no_copy(void *ctx, pvb_gpa_t gpa, void *dst, uint32_t bytes)
+{
+	(void)ctx;
+	(void)gpa;
+	(void)dst;
+	(void)bytes;
+	return -PVB_EFAULT;
+}
+
+static int no_write(void *ctx, pvb_gpa_t gpa, const void *src, uint32_t bytes)
+{
+	(void)src;
+	return no_copy(ctx, gpa, NULL, bytes);
+}
+
+static enum pvb_status map_table(void *ctx, pvb_gpa_t table, uint64_t **ptes)
+{
+	(void)ctx;
+	*ptes = (uint64_t *)pvb_gpa_raw(table);
+	if (*ptes < current->ptes || *ptes >= current->ptes + RIG_PTES)
+		return PVB_ST_BAD_GPA;
+	return PVB_ST_OK;
+}
+
+static void unmap_table(void *ctx, pvb_gpa_t table, uint64_t *ptes)
+{
+	(void)ctx;
+	assert_ptr_equal(ptes, (uint64_t *)pvb_gpa_raw(table));
+}
+
+static void changed(void *ctx, const struct pvb_changed_run *run)
+{
+	(void)ctx;
+	current->requests += run->nr;
+	current->after_flush += run->nr;
+}
+
+static void flush(void *ctx, const struct pvb_flush_req *req)
+{
+	(void)ctx;
+	(void)req;
+	current->flushes++;
+	current->after_flush = 0;
+}
+
+static const struct xen_backend handler_backend = {
+	.read_va = read_va,
+	.write_va = write_va,
+	.ending = ending,
+};
+
+static const struct pvb_backend engine_backend = {
+	.read_guest = no_copy,
+	.write_guest = no_write,
+	.map_table = map_table,
+	.unmap_table = unmap_table,
+	.changed = changed,
+	.flush = flush,
+};
+
 static int64_t multicall(struct multicall_entry *calls, uint32_t nr)
 {
+	if (current->handled)
+		return xen_hypercall(&current->vcpu, __HYPERVISOR_multicall,
+				     (const uint64_t[6]){ (uint64_t)calls, nr });
 	for (uint32_t i = 0; i < nr; i++) {
 		struct multicall_entry *call = &calls[i];
 		uint32_t *done = (uint32_t *)call->args[2];
@@ -89,10 +173,13 @@ static const struct pvb_xen_ops ops = {
 	.pointer_to = pointer_to,
 };
 
-void rig_start(struct rig *rig)
+void rig_start(struct rig *rig, bool handled)
 {
 	memset(rig, 0, sizeof(*rig));
 	current = rig;
+	rig->handled = handled;
+	assert_int_equal(xen_vm_init(&rig->vm, &engine_backend, RIG_PHYS_BITS), 0);
+	xen_vcpu_init(&rig->vcpu, &rig->vm, &handler_backend, rig);
 	rig->xen = (struct pvb_xen){ .ops = &ops, .preserve_ad = true };
 	rig->error = -PVB_EINVAL;
 	rig->neg = (struct pvb_negotiate){

@@ -2,14 +2,17 @@
 /*
  * Stage: tests, Xen transport - a Xen of a hundred lines for one process: page tables are
  * the test's memory, mmu_update does what Xen's does to an entry, hardware acts in between
- * as the test says, and values that the test names are refused.
+ * as the test says, and values that the test names are refused. Or, in its place, our own
+ * handler of Xen's ABI (hypervisor/xen): the way there and back again.
  */
 #ifndef TESTS_XEN_RIG_H
 #define TESTS_XEN_RIG_H
 
 #include <pvbatch/xen.h>
+#include <xen/handler.h>
 
 #define RIG_TABLES 4U
+#define RIG_PHYS_BITS 47 /* the process's own addresses are the guest's physical ones */
 #define RIG_PTES (RIG_TABLES * PVB_PTES_PER_TABLE)
 
 struct rig {
@@ -26,10 +29,16 @@ struct rig {
 	uint32_t requests; /* mmu_update requests seen */
 	uint32_t flushes; /* flush ops seen */
 	uint32_t after_flush; /* requests since the last of them */
+	bool handled; /* by our handler, which refuses frames of RIG_PHYS_BITS and more */
+	struct pvb_vm vm;
+	struct xen_vcpu vcpu;
 };
 
-/* rig_start() - negotiated and registered. One rig at a time. */
-void rig_start(struct rig *rig);
+/*
+ * rig_start() - negotiated and registered, over the small Xen or, @handled, our handler. One
+ * rig at a time.
+ */
+void rig_start(struct rig *rig, bool handled);
 
 static inline struct pvb_batch_hdr *rig_header(struct rig *rig)
 {

@@ -14,7 +14,7 @@
 #include "rig.h"
 
 #define ROUNDS 3000U
-#define FORBIDDEN 0xbad000ULL /* the frame that this Xen refuses to map */
+#define FORBIDDEN (1ULL << RIG_PHYS_BITS) /* the first frame that may not be mapped */
 
 static struct rig rig;
 static uint64_t model[RIG_PTES];
@@ -31,7 +31,7 @@ static bool refuses_frame(struct rig *r, const uint64_t *pte, uint64_t val)
 {
 	(void)r;
 	(void)pte;
-	return (val & PVB_PTE_P) && (val & PVB_PTE_PFN_MASK) == FORBIDDEN;
+	return (val & PVB_PTE_P) && (val & PVB_PTE_PFN_MASK) >= FORBIDDEN;
 }
 
 static uint64_t random_pte(void)
@@ -48,6 +48,12 @@ static uint64_t random_pte(void)
 static uint64_t nth(const struct pvb_entry *entry, uint64_t template, uint32_t i)
 {
 	return entry->flags & PVB_ENT_FIXED ? template : template + i * PVB_PAGE_SIZE;
+}
+
+/* A frame that is not there: what our handler says of it, as Xen does, and the small Xen. */
+static enum pvb_status refusal(void)
+{
+	return rig.handled ? PVB_ST_DENIED : PVB_ST_BAD_PTE;
 }
 
 /* One entry of a batch, by the book; returns the answer. */
@@ -72,7 +78,7 @@ static uint16_t model_entry(const struct pvb_entry *entry, bool *young, bool *di
 			val = nth(entry, entry->new, i);
 		}
 		if (val != cur && refuses_frame(&rig, NULL, val))
-			return pvb_answer(PVB_ST_BAD_PTE, i);
+			return pvb_answer(refusal(), i);
 		young[i] = cur & PVB_PTE_A;
 		dirty[i] = cur & PVB_PTE_D;
 		*pte = val;
@@ -143,7 +149,7 @@ static void random_batches(void **state)
 		for (uint32_t i = 0; i < nr; i++) {
 			rig_entries(&rig)[i] = random_entry((uint16_t)(1024 + 16 * i));
 			expected[i] = model_entry(&rig_entries(&rig)[i], young[i], dirty[i]);
-			refused += pvb_answer_status(expected[i]) == PVB_ST_BAD_PTE;
+			refused += pvb_answer_status(expected[i]) == refusal();
 		}
 		partial += rig_submit(&rig, nr, PVB_FLUSH_ALL, 0) > 1;
 		assert_int_equal(rig.after_flush, 0);
@@ -347,8 +353,15 @@ static void calls(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	rig_start(&rig);
+	rig_start(&rig, false);
 	rig.refuses = refuses_frame;
+	return 0;
+}
+
+static int setup_handled(void **state)
+{
+	(void)state;
+	rig_start(&rig, true);
 	return 0;
 }
 
@@ -356,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(random_batches, setup),
+		cmocka_unit_test_setup(random_batches, setup_handled),
 		cmocka_unit_test_setup(refused_everywhere, setup),
 		cmocka_unit_test_setup(stuck, setup),
 		cmocka_unit_test_setup(statuses, setup),
