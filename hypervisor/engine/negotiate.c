@@ -15,7 +15,7 @@
 int pvb_engine_vm_init(struct pvb_vm *vm, const struct pvb_backend *backend, uint64_t offered,
 		       unsigned int phys_bits)
 {
-	if (offered & ~PVB_F_ALL || phys_bits <= PVB_PAGE_SHIFT || phys_bits > 52)
+	if (offered & ~PVB_F_KNOWN || phys_bits <= PVB_PAGE_SHIFT || phys_bits > 52)
 		return -PVB_EINVAL;
 	if (!backend->stats)
 		offered &= ~PVB_F_STATS;

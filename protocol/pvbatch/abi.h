@@ -82,6 +82,15 @@ enum pvb_errno {
 #define PVB_F_FLUSH (1ULL << 3) /* flush != PVB_FLUSH_NONE */
 #define PVB_F_STATS (1ULL << 4) /* PVB_CALL_STATS */
 #define PVB_F_ALL (PVB_F_HOST_APPLY | PVB_F_GUEST_APPLY | PVB_F_RESULTS | PVB_F_FLUSH | PVB_F_STATS)
+/*
+ * A relaxation that the guest consents to, and not among what all guests want: where the
+ * host sets D on behalf of the hardware (shadow paging: the first write to a clean page
+ * exits for that alone), it may set D of writable, accessed entries that follow in the
+ * same table, of no more entries than were written before in one ascending streak. So D
+ * may be set on a page that was not written; it is never clear on one that was.
+ */
+#define PVB_F_DIRTY_AROUND (1ULL << 8)
+#define PVB_F_KNOWN (PVB_F_ALL | PVB_F_DIRTY_AROUND)
 
 /* Format of a PTE (struct pvb_negotiate::pte_format). */
 enum pvb_pte_format {

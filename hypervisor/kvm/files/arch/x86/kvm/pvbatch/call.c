@@ -27,7 +27,7 @@ MODULE_PARM_DESC(pvbatch, "offer batched page-table updates to VMs created from 
 /* With nested paging a guest's table writes do not trap, and there is nothing to win. */
 static u64 offered(void)
 {
-	return tdp_enabled ? 0 : PVB_F_ALL;
+	return tdp_enabled ? 0 : PVB_F_ALL | PVB_F_DIRTY_AROUND;
 }
 
 int kvm_pvb_init_vm(struct kvm *kvm)

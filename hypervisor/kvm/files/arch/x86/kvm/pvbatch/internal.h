@@ -60,6 +60,10 @@ struct kvm_pvb_vcpu {
 	struct kvm_host_map map; /* the table the engine has mapped */
 	struct kvm_pvb_page page; /* of guest memory that was copied from or to last */
 
+	/* The streak of first writes to clean pages (kvm_pvb_dirty_around()). */
+	gfn_t dirty_next; /* page of the address space that would continue it */
+	unsigned int dirty_window;
+
 	struct pvb_host_stats seen; /* what of the engine's counters is in KVM's already */
 };
 

@@ -387,6 +387,68 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu)
 	pvb_sync_account(&sync);
 }
 
+/* Most entries made dirty along with one that is written. */
+#define PVB_DIRTY_WINDOW 64
+
+/*
+ * pvb_dirty_one() - set D of the entry at @gptep and let its shadow entry be written, if
+ * D is all that is missing. False ends the streak.
+ */
+static bool pvb_dirty_one(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int index,
+			  u64 __user *gptep)
+{
+	const u64 needed = PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_ACCESSED_MASK;
+	u64 spte = sp->spt[index], gpte, dirty, want;
+
+	if (!is_shadow_present_pte(spte) || __get_user(gpte, gptep))
+		return false;
+	if ((gpte & (needed | PT_DIRTY_MASK | sync->rsvd)) != needed)
+		return false;
+	dirty = gpte | PT_DIRTY_MASK;
+	want = pvb_translation(dirty, sp->role.access);
+	if ((want ^ sp->shadowed_translation[index]) != ACC_WRITE_MASK || !(want & ACC_WRITE_MASK))
+		return false;
+	/* D first, then W: in between a write faults. */
+	if (__try_cmpxchg_user(gptep, &gpte, dirty, fault) ||
+	    !pvb_set_writable(sync, &sp->spt[index], spte, want))
+		return false;
+	sp->shadowed_translation[index] = want;
+	return true;
+}
+
+/*
+ * kvm_pvb_dirty_around() - @gva is being written for the first time since D was cleared in
+ * the guest's entry at @gptep, whose shadow entry @sptep is. If that continues a streak of
+ * ascending pages, do the same for the entries that follow: as many as the streak has seen
+ * written, PVB_DIRTY_WINDOW at most. The guest has consented (PVB_F_DIRTY_AROUND).
+ *
+ * Under mmu_lock, from the fault's handler. Permissions are only raised: nothing to flush.
+ */
+void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep)
+{
+	struct kvm_mmu_page *sp = sptep_to_sp(sptep);
+	struct kvm_pvb_vcpu *v = vcpu->arch.pvb;
+	unsigned int index = spte_index(sptep), nr = 1;
+	gfn_t page = gva >> PAGE_SHIFT;
+	struct pvb_sync sync;
+
+	if (!(v->engine.vm->features & PVB_F_DIRTY_AROUND) || sp->role.level != PG_LEVEL_4K ||
+	    !pvb_same_context(vcpu, sp))
+		return;
+	v->dirty_window = page == v->dirty_next ? min(2 * v->dirty_window, PVB_DIRTY_WINDOW) : 1;
+	pvb_sync_begin(&sync, vcpu);
+	pagefault_disable();
+	while (nr < v->dirty_window && index + nr < SPTE_ENT_PER_PAGE &&
+	       pvb_dirty_one(&sync, sp, index + nr, gptep + nr))
+		nr++;
+	pagefault_enable();
+	v->dirty_next = page + nr;
+	if (nr == 1)
+		return;
+	vcpu->stat.pvb_dirty_around += nr - 1;
+	kvm_vcpu_mark_page_dirty(vcpu, sp->gfn);
+}
+
 /*
  * kvm_pvb_set_promise() - from here on @vcpu does or does not name its changes, and leaf
  * tables of the VM are or are not left writable. Under mmu_lock, so that a fault that is

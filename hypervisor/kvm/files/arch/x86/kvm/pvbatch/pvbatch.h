@@ -34,6 +34,7 @@ void kvm_pvb_paging_off(struct kvm_vcpu *vcpu);
 
 /* mmu_sync.h */
 void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
+void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep);
 
 /*
  * kvm_pvb_names_changes() - has @vcpu promised to name each entry of a leaf table that it
