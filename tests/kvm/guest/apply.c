@@ -111,6 +111,80 @@ static void test_accessed_dirty(void)
 	check((get_pte(&leaf[5]) & PVB_PTE_AD) == PVB_PTE_A, "and a read sets it");
 }
 
+/* All data pages mapped writable and clean, and the host told so. */
+static void clean_all(void)
+{
+	for (unsigned int i = 0; i < DATA_PAGES; i++)
+		set_pte(&leaf[i], data_pte(i, RW & ~PVB_PTE_D));
+	name_run(leaf, DATA_PAGES, PVB_FLUSH_ALL);
+}
+
+/* written_up_to() - is D set of pages 0..@last, and of at most @extra behind it? */
+static bool written_up_to(unsigned int last, unsigned int extra)
+{
+	for (unsigned int i = 0; i < DATA_PAGES; i++) {
+		bool dirty = get_pte(&leaf[i]) & PVB_PTE_D;
+
+		if (i <= last ? !dirty : dirty && i > last + extra)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * First writes to clean pages, in a row. @consent: the guest has negotiated
+ * PVB_F_DIRTY_AROUND; then as many may be dirty too early as were written before.
+ */
+static void test_streak(bool consent)
+{
+	bool good = true;
+
+	space_load();
+	for (unsigned int i = 0; i < DATA_PAGES; i++)
+		mark_at(VA(i));
+	clean_all();
+	for (unsigned int i = 0; i < DATA_PAGES; i++) {
+		good &= probe_write(VA(i) + 8, i) == NO_FAULT;
+		good &= written_up_to(i, consent ? i : 0);
+	}
+	check(good, consent ? "a streak of first writes: few pages are dirty too early" :
+			      "without consent no page is dirty that was not written");
+
+	clean_all();
+	good = true;
+	for (unsigned int i = DATA_PAGES; i-- > 0;) {
+		good &= probe_write(VA(i) + 8, i) == NO_FAULT;
+		for (unsigned int j = 0; j < DATA_PAGES; j++)
+			good &= !(get_pte(&leaf[j]) & PVB_PTE_D) == (j < i);
+	}
+	check(good, "descending writes are no streak");
+
+	/* Every third is read-only, not accessed, or not present. */
+	clean_all();
+	good = true;
+	for (unsigned int i = 2; i < DATA_PAGES; i += 3)
+		set_pte(&leaf[i], i % 2 ? data_pte(i, PVB_PTE_P | PVB_PTE_A) :
+				  i % 4 ? data_pte(i, PVB_PTE_P | PVB_PTE_W) :
+					  0);
+	name_run(leaf, DATA_PAGES, PVB_FLUSH_ALL);
+	for (unsigned int i = 0; i < DATA_PAGES; i++)
+		good &= i % 3 == 2 || probe_write(VA(i) + 8, i) == NO_FAULT;
+	for (unsigned int i = 2; i < DATA_PAGES; i += 3)
+		good &= !(get_pte(&leaf[i]) & PVB_PTE_D);
+	check(good, "D is not set where W or A is clear");
+}
+
+/* test_consent() - the same with the relaxation negotiated. */
+void test_consent(void)
+{
+	test_streak(false);
+	check(call(PVB_CALL_REGISTER, 0, 0) == 0 &&
+		      negotiate(PVB_F_ALL | PVB_F_DIRTY_AROUND) == 0 &&
+		      call(PVB_CALL_REGISTER, (uint64_t)buffers[0], BUFFER_BYTES) == 0,
+	      "negotiation anew, with PVB_F_DIRTY_AROUND");
+	test_streak(true);
+}
+
 /* One table at two addresses, and seen from another address space. */
 static void test_aliases(void)
 {

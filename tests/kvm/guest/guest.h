@@ -110,6 +110,7 @@ int64_t negotiate(uint64_t features);
 /* The tests. */
 void test_setup(void);
 void test_guest_apply(void);
+void test_consent(void);
 void test_contract(void);
 void test_host_apply(void);
 void test_smp(unsigned int cpu);

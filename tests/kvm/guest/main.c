@@ -92,6 +92,7 @@ void guest_main(struct pvb_boot_info *info, uint64_t index)
 	space_init();
 	test_setup();
 	test_guest_apply();
+	test_consent();
 	test_contract();
 	test_host_apply();
 	test_smp(0);
