@@ -20,9 +20,6 @@
 #undef CREATE_TRACE_POINTS
 #include "pvb_trace.h"
 
-/* Guest entries copied at a time: 512 bytes of stack. */
-#define PVB_COPY 64
-
 /* Descriptors that one pvb_replace() may take. */
 #define PVB_INSTALL_NEEDS 2
 
@@ -49,7 +46,7 @@ static bool pvb_same_context(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp)
 	       vcpu->arch.mmu->sync_spte == paging64_sync_spte;
 }
 
-/* pvb_slot() - the memslot of @gfn if it can be mapped writable, else NULL. */
+/* pvb_slot() - the memslot of @gfn, or NULL if nothing is to be mapped there now. */
 static struct kvm_memory_slot *pvb_slot(struct pvb_sync *sync, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot = sync->slot;
@@ -80,33 +77,25 @@ static void pvb_drop(struct pvb_sync *sync, u64 *sptep)
 }
 
 /*
- * pvb_set_writable() - W alone differs. Returns false if it takes make_spte().
+ * What a shadow entry has to hold for W to be taken and given in place: the host lets it
+ * be written, no shadow page stands in the way, and hardware has no A or D left to set.
  *
  * W off leaves shadow_mmu_writable_mask alone, which says that no shadow page stands in
- * the way of a write: whoever makes @spte's page a page table, or tracks writes to it,
- * takes that bit away from all of the page's shadow entries. So W on needs no look at
- * the shadow pages while the bit is still there. The D bit of the shadow entry stays,
- * too: it means that the host's page is to be treated as dirty, which is still true.
+ * the way of a write: whoever makes the page a page table, or tracks writes to it, takes
+ * that bit away from all of the page's shadow entries. So W on needs no look at the shadow
+ * pages while the bit is still there. The D bit of the shadow entry stays, too: it means
+ * that the host's page is to be treated as dirty, which is still true.
  */
-static __always_inline bool pvb_set_writable(struct pvb_sync *sync, u64 *sptep, u64 spte, u64 want)
+static u64 pvb_in_place(void)
 {
-	const u64 writable = shadow_host_writable_mask | shadow_mmu_writable_mask |
-			     shadow_accessed_mask | shadow_dirty_mask;
-	struct kvm_memory_slot *slot;
+	return shadow_host_writable_mask | shadow_mmu_writable_mask | shadow_accessed_mask |
+	       shadow_dirty_mask;
+}
 
-	/* A shadow entry whose A or D hardware may still set takes the slow way. */
-	if (unlikely((spte & writable) != writable))
-		return false;
-	if (!(want & ACC_WRITE_MASK)) {
-		sync->flush |= is_writable_pte(spte);
-		__update_clear_spte_fast(sptep, spte & ~PT_WRITABLE_MASK);
-		return true;
-	}
-	slot = pvb_slot(sync, want >> PAGE_SHIFT);
-	if (unlikely(!slot || slot->flags & (KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)))
-		return false;
-	__update_clear_spte_fast(sptep, spte | PT_WRITABLE_MASK);
-	return true;
+/* pvb_may_write() - may pages of @slot be given W without more ado? */
+static bool pvb_may_write(const struct kvm_memory_slot *slot)
+{
+	return slot && !(slot->flags & (KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY));
 }
 
 /* pvb_remake() - permissions differ, the page does not. */
@@ -144,80 +133,114 @@ static void pvb_replace(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spt
 		sync->installed++;
 }
 
-/*
- * pvb_sync_entries() - bring @nr shadow entries of leaf @sp from @first on up to date with
- * the guest's entries @gptes.
- */
-static void pvb_sync_entries(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int first,
-			     unsigned int nr, const u64 *gptes)
+/* pvb_sync_entry() - bring one shadow entry up to date with @gpte, whatever it takes. */
+static void pvb_sync_entry(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int index,
+			   u64 gpte)
 {
 	const u64 needed = PT_PRESENT_MASK | PT_ACCESSED_MASK;
+	u64 *sptep = &sp->spt[index], want, differ;
+
+	if (*sptep == SHADOW_NONPRESENT_VALUE)
+		return;
+	if (unlikely(!is_shadow_present_pte(*sptep))) { /* MMIO: let it fault again */
+		mmu_spte_clear_no_track(sptep);
+		return;
+	}
+	if ((gpte & (needed | sync->rsvd)) != needed) {
+		pvb_drop(sync, sptep);
+		return;
+	}
+	want = pvb_translation(gpte, sp->role.access);
+	differ = want ^ sp->shadowed_translation[index];
+	if (!differ)
+		return;
+	if (differ & ~(u64)ACC_ALL) {
+		pvb_replace(sync, sp, sptep, gpte);
+		return;
+	}
+	sp->shadowed_translation[index] = want;
+	pvb_remake(sync, sp, sptep, want);
+}
+
+/*
+ * pvb_sync_quick() - the loop over shadow entries [@index, @end) of leaf @sp for the usual
+ * kinds of change: nothing, W alone, or an entry that is not shadowed.
+ *
+ * Reads the guest's entries once each, whole, through the VMM's mapping @gptes, without
+ * faulting pages in; the guest may be writing them. No function may be called in between.
+ * Returns the entry that takes more, its guest entry in *@gpte, or @end; -1 if a guest
+ * entry cannot be read, all before *@index then being done.
+ */
+static int pvb_sync_quick(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int *index,
+			  unsigned int end, const u64 __user *gptes, u64 *gpte)
+{
+	const u64 needed = PT_PRESENT_MASK | PT_ACCESSED_MASK, in_place = pvb_in_place();
+	const struct kvm_memory_slot *slot = sync->slot;
+	const gfn_t base = pvb_may_write(slot) ? slot->base_gfn : 0;
+	const gfn_t npages = pvb_may_write(slot) ? slot->npages : 0;
+	u64 *const shadowed = sp->shadowed_translation, *const sptes = sp->spt;
 	const unsigned int access = sp->role.access;
-	const u64 rsvd = sync->rsvd;
-	u64 *shadowed = sp->shadowed_translation + first;
-	u64 *sptes = sp->spt + first;
-	unsigned int i, in_place = 0;
+	/*
+	 * The flags of the entry before and what they grant: most of a run has the same. At
+	 * first, none, which grant what no entry does: not even flags of 0 pass for known.
+	 */
+	u64 flags = 0, granted = ACC_ALL + 1;
+	u64 lowered = 0, cur, spte, want, differ;
+	unsigned int i = *index, in_place_nr = 0;
+	int r = -1;
 
-	for (i = 0; i < nr; i++) {
-		u64 spte = sptes[i], gpte = gptes[i], want, differ;
-
+	if (!user_read_access_begin(gptes + i, (end - i) * sizeof(*gptes)))
+		return -1;
+	for (; i < end; i++) {
+		unsafe_get_user(cur, &gptes[i], fault);
+		spte = sptes[i];
 		if (spte == SHADOW_NONPRESENT_VALUE)
 			continue;
-		if (unlikely(!is_shadow_present_pte(spte))) { /* MMIO: let it fault again */
-			mmu_spte_clear_no_track(&sptes[i]);
-			continue;
+		if (unlikely((cur ^ flags) & ~__PT_BASE_ADDR_MASK)) {
+			if ((cur & needed) != needed)
+				break;
+			flags = cur & ~__PT_BASE_ADDR_MASK;
+			granted = pvb_translation(flags, access);
 		}
-		if ((gpte & (needed | rsvd)) != needed) {
-			pvb_drop(sync, &sptes[i]);
-			continue;
-		}
-		want = pvb_translation(gpte, access);
+		/* Reserved bits in the address are a difference in the address. */
+		want = (cur & __PT_BASE_ADDR_MASK) | granted;
 		differ = want ^ shadowed[i];
 		if (!differ)
 			continue;
-		if (unlikely(differ & ~(u64)ACC_ALL)) {
-			pvb_replace(sync, sp, &sptes[i], gpte);
-			continue;
+		if (differ != ACC_WRITE_MASK || (spte & in_place) != in_place)
+			break;
+		if (!(want & ACC_WRITE_MASK)) {
+			lowered |= spte;
+			spte &= ~(u64)PT_WRITABLE_MASK;
+		} else {
+			if ((want >> PAGE_SHIFT) - base >= npages)
+				break;
+			spte |= PT_WRITABLE_MASK;
 		}
 		shadowed[i] = want;
-		if (likely(differ == ACC_WRITE_MASK) &&
-		    likely(pvb_set_writable(sync, &sptes[i], spte, want)))
-			in_place++;
-		else
-			pvb_remake(sync, sp, &sptes[i], want);
+		WRITE_ONCE(sptes[i], spte);
+		in_place_nr++;
 	}
-	sync->in_place += in_place;
+	*gpte = cur;
+	r = i;
+fault:
+	user_read_access_end();
+	*index = i;
+	sync->flush |= is_writable_pte(lowered);
+	sync->in_place += in_place_nr;
+	return r;
 }
 
 /* pvb_zap_entries() - without knowing what the guest's entries are: all fault again. */
 static void pvb_zap_entries(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int first,
-			    unsigned int nr)
+			    unsigned int end)
 {
 	unsigned int i;
 
-	for (i = first; i < first + nr; i++) {
+	for (i = first; i < end; i++) {
 		sync->flush |= is_shadow_present_pte(sp->spt[i]);
 		mmu_page_zap_pte(sync->vcpu->kvm, sp, sp->spt + i, NULL);
 	}
-}
-
-/*
- * pvb_read_gptes() - copy guest entries without faulting pages in. Each is read once, whole;
- * the guest may be writing them. Returns false if they are not there to be read.
- */
-static bool pvb_read_gptes(const u64 __user *from, u64 *to, unsigned int nr)
-{
-	unsigned int i;
-
-	if (!user_read_access_begin(from, nr * sizeof(*from)))
-		return false;
-	for (i = 0; i < nr; i++)
-		unsafe_get_user(to[i], &from[i], fault);
-	user_read_access_end();
-	return true;
-fault:
-	user_read_access_end();
-	return false;
 }
 
 /*
@@ -227,7 +250,8 @@ fault:
 static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int first,
 			unsigned int nr, const u64 __user *gptes)
 {
-	u64 copy[PVB_COPY];
+	unsigned int index = first, end = first + nr;
+	int at;
 
 	if (!pvb_same_context(sync->vcpu, sp)) {
 		/* Another mode's shadow page: only a vCPU in that mode could synchronise it. */
@@ -235,21 +259,23 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 		++sync->vcpu->stat.pvb_sps_zapped;
 		return;
 	}
-	while (nr) {
-		unsigned int n = min_t(unsigned int, nr, PVB_COPY);
-		bool there;
-
-		pagefault_disable();
-		there = sp->role.level == PG_LEVEL_4K && gptes &&
-			pvb_read_gptes(gptes + first, copy, n);
-		pagefault_enable();
-		if (likely(there))
-			pvb_sync_entries(sync, sp, first, n, copy);
-		else
-			pvb_zap_entries(sync, sp, first, n);
-		first += n;
-		nr -= n;
+	if (sp->role.level != PG_LEVEL_4K || !gptes) {
+		pvb_zap_entries(sync, sp, first, end);
+		return;
 	}
+	pagefault_disable();
+	while (index < end) {
+		u64 gpte;
+
+		at = pvb_sync_quick(sync, sp, &index, end, gptes, &gpte);
+		if (unlikely(at < 0)) {
+			pvb_zap_entries(sync, sp, index, end);
+			break;
+		}
+		if (index < end)
+			pvb_sync_entry(sync, sp, index++, gpte);
+	}
+	pagefault_enable();
 }
 
 /* pvb_gptes() - the page at @gfn in the VMM's address space, or NULL. */
@@ -398,6 +424,7 @@ static bool pvb_dirty_one(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsign
 			  u64 __user *gptep)
 {
 	const u64 needed = PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_ACCESSED_MASK;
+	const u64 in_place = pvb_in_place();
 	u64 spte = sp->spt[index], gpte, dirty, want;
 
 	if (!is_shadow_present_pte(spte) || __get_user(gpte, gptep))
@@ -408,11 +435,13 @@ static bool pvb_dirty_one(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsign
 	want = pvb_translation(dirty, sp->role.access);
 	if ((want ^ sp->shadowed_translation[index]) != ACC_WRITE_MASK || !(want & ACC_WRITE_MASK))
 		return false;
+	if ((spte & in_place) != in_place || !pvb_may_write(pvb_slot(sync, want >> PAGE_SHIFT)))
+		return false;
 	/* D first, then W: in between a write faults. */
-	if (__try_cmpxchg_user(gptep, &gpte, dirty, fault) ||
-	    !pvb_set_writable(sync, &sp->spt[index], spte, want))
+	if (__try_cmpxchg_user(gptep, &gpte, dirty, fault))
 		return false;
 	sp->shadowed_translation[index] = want;
+	WRITE_ONCE(sp->spt[index], spte | PT_WRITABLE_MASK);
 	return true;
 }
 
