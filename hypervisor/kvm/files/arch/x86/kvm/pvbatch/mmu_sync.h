@@ -231,7 +231,11 @@ fault:
 	return r;
 }
 
-/* pvb_zap_entries() - without knowing what the guest's entries are: all fault again. */
+/*
+ * pvb_zap_entries() - without knowing what the guest's entries are: all fault again. Of
+ * upper entries, the shadow pages below go, too, unless something else refers to them; so
+ * a guest can name the upper entries of an address space that it is about to take down.
+ */
 static void pvb_zap_entries(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int first,
 			    unsigned int end)
 {
@@ -239,7 +243,7 @@ static void pvb_zap_entries(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsi
 
 	for (i = first; i < end; i++) {
 		sync->flush |= is_shadow_present_pte(sp->spt[i]);
-		mmu_page_zap_pte(sync->vcpu->kvm, sp, sp->spt + i, NULL);
+		mmu_page_zap_pte(sync->vcpu->kvm, sp, sp->spt + i, &sync->zapped);
 	}
 }
 
