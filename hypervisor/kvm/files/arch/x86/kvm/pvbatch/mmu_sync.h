@@ -263,7 +263,13 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 		++sync->vcpu->stat.pvb_sps_zapped;
 		return;
 	}
-	if (sp->role.level != PG_LEVEL_4K || !gptes) {
+	if (sp->role.level > PG_LEVEL_4K && nr == SPTE_ENT_PER_PAGE) {
+		/* All of an upper table: the guest has no more use for it as a table. */
+		kvm_mmu_prepare_zap_page(sync->vcpu->kvm, sp, &sync->zapped);
+		++sync->vcpu->stat.pvb_sps_zapped;
+		return;
+	}
+	if (sp->role.level > PG_LEVEL_4K || !gptes) {
 		pvb_zap_entries(sync, sp, first, end);
 		return;
 	}
@@ -480,6 +486,60 @@ void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __us
 		return;
 	vcpu->stat.pvb_dirty_around += nr - 1;
 	kvm_vcpu_mark_page_dirty(vcpu, sp->gfn);
+}
+
+/* Children that one new root is given at most: what the topped up caches are good for. */
+#define PVB_LINKS 8
+
+/* pvb_find_child() - the shadow page of @gfn in @role, if there is one. */
+static struct kvm_mmu_page *pvb_find_child(struct kvm *kvm, gfn_t gfn, union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *sp;
+
+	for_each_valid_sp(kvm, sp, &kvm->arch.mmu_page_hash[kvm_page_table_hashfn(gfn)]) {
+		if (sp->gfn == gfn && sp->role.word == role.word)
+			return sp;
+	}
+	return NULL;
+}
+
+/*
+ * kvm_pvb_link_children() - give the new shadow @root of an address space the shadow pages
+ * that others have of the same upper tables (those of the guest's kernel), instead of a
+ * fault for each. They are in use elsewhere and write-protected, so they are exact; what
+ * is unsync below them is kept up to date by name.
+ *
+ * From mmu_alloc_shadow_roots(), under mmu_lock, caches topped up.
+ */
+static void kvm_pvb_link_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *root)
+{
+	const u64 needed = PT_PRESENT_MASK | PT_ACCESSED_MASK;
+	const u64 __user *gptes = pvb_gptes(vcpu, root->gfn);
+	unsigned int i, links = 0;
+
+	if (!gptes || !pvb_same_context(vcpu, root))
+		return;
+	pagefault_disable();
+	for (i = 0; i < SPTE_ENT_PER_PAGE && links < PVB_LINKS; i++) {
+		union kvm_mmu_page_role role;
+		struct kvm_mmu_page *child;
+		u64 gpte;
+
+		if (is_shadow_present_pte(root->spt[i]))
+			continue;
+		if (__get_user(gpte, &gptes[i]))
+			break;
+		if ((gpte & needed) != needed)
+			continue;
+		role = kvm_mmu_child_role(&root->spt[i], false,
+					  root->role.access & paging64_gpte_access(gpte));
+		child = pvb_find_child(vcpu->kvm, (gpte & __PT_BASE_ADDR_MASK) >> PAGE_SHIFT, role);
+		if (child) {
+			link_shadow_page(vcpu, &root->spt[i], child);
+			links++;
+		}
+	}
+	pagefault_enable();
 }
 
 /*

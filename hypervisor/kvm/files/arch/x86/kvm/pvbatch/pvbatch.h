@@ -13,6 +13,9 @@
 #include <linux/kvm_host.h>
 #include <pvbatch/abi.h>
 
+#include "kvm_cache_regs.h"
+#include "smm.h"
+
 #ifdef CONFIG_X86_64
 
 /* kvm_pvb_is_call() - is hypercall @nr one of ours? */
@@ -37,12 +40,13 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
 void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep);
 
 /*
- * kvm_pvb_names_changes() - has @vcpu promised to name each entry of a leaf table that it
- * changes? Then its CR3 loads need synchronise nothing.
+ * kvm_pvb_names_changes() - has the kernel that runs on @vcpu promised to name each entry
+ * of a leaf table that it changes? Then its CR3 loads need synchronise nothing. Neither a
+ * nested guest nor the firmware in SMM has.
  */
 static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->arch.pvb_promise);
+	return READ_ONCE(vcpu->arch.pvb_promise) && !is_guest_mode(vcpu) && !is_smm(vcpu);
 }
 
 /* kvm_pvb_leaf_unsync() - are leaf tables of this VM never to be write-protected? */
