@@ -244,6 +244,9 @@ unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigne
 		break;
 	default:
 		void_if_old(v, pvb);
+		/* Progress: a write to a page that was a table before is no endless retry. */
+		vcpu->arch.last_retry_eip = 0;
+		vcpu->arch.last_retry_addr = 0;
 		v->named = false;
 		v->flushed = false;
 		result = pvb_engine_call(&v->engine, call, a0, a1, 0);
