@@ -30,6 +30,7 @@ struct pvb_sync {
 	bool flush; /* a permission was lowered and is not flushed yet */
 	struct list_head zapped;
 	u64 in_place, dropped, installed;
+	int unmapped; /* of dropped, those not yet taken off KVM's count of mapped pages */
 };
 
 /* The part of the guest's context that shadow pages have to share, as kvm_sync_page_check(). */
@@ -69,11 +70,47 @@ static __always_inline u64 pvb_translation(u64 gpte, unsigned int access)
 	return (gpte & __PT_BASE_ADDR_MASK) | access;
 }
 
-static void pvb_drop(struct pvb_sync *sync, u64 *sptep)
+/* pvb_page_used() - hand the A and D bits of a shadow entry that goes to the host's page. */
+static void pvb_page_used(u64 spte)
 {
-	drop_spte(sync->vcpu->kvm, sptep);
+	struct page *page = kvm_pfn_to_refcounted_page(spte_to_pfn(spte));
+
+	if (!page || PageReserved(page))
+		return;
+	if (is_accessed_spte(spte))
+		mark_page_accessed(page);
+	if (is_dirty_spte(spte))
+		SetPageDirty(page);
+}
+
+/*
+ * pvb_drop() - what drop_spte() does, without looking up the memslot each time and the
+ * page three times. @index: of a present entry of leaf @sp.
+ */
+static void pvb_drop(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int index)
+{
+	gfn_t gfn = kvm_mmu_page_get_gfn(sp, index);
+	struct kvm_memory_slot *slot = pvb_slot(sync, gfn);
+	u64 *sptep = &sp->spt[index], spte = *sptep;
+	struct kvm_rmap_head *rmap;
+
 	sync->flush = true;
 	sync->dropped++;
+	if (unlikely(!slot)) {
+		drop_spte(sync->vcpu->kvm, sptep);
+		return;
+	}
+	if (spte_has_volatile_bits(spte))
+		spte = __update_clear_spte_slow(sptep, SHADOW_NONPRESENT_VALUE);
+	else
+		__update_clear_spte_fast(sptep, SHADOW_NONPRESENT_VALUE);
+	sync->unmapped++;
+	pvb_page_used(spte);
+	rmap = gfn_to_rmap(gfn, PG_LEVEL_4K, slot);
+	if (likely(rmap->val == (unsigned long)sptep))
+		rmap->val = 0;
+	else
+		pte_list_remove(sync->vcpu->kvm, sptep, rmap);
 }
 
 /*
@@ -105,7 +142,7 @@ static void pvb_remake(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spte
 	u64 spte = *sptep, new;
 
 	if (unlikely(!slot)) {
-		pvb_drop(sync, sptep);
+		pvb_drop(sync, sp, spte_index(sptep));
 		return;
 	}
 	make_spte(sync->vcpu, sp, slot, want & ACC_ALL, want >> PAGE_SHIFT, spte_to_pfn(spte), spte,
@@ -124,7 +161,7 @@ static void pvb_replace(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spt
 {
 	struct kvm_vcpu *vcpu = sync->vcpu;
 
-	pvb_drop(sync, sptep);
+	pvb_drop(sync, sp, spte_index(sptep));
 	if (vcpu->kvm->mmu_invalidate_in_progress ||
 	    kvm_mmu_memory_cache_nr_free_objects(&vcpu->arch.mmu_pte_list_desc_cache) <
 		    PVB_INSTALL_NEEDS)
@@ -147,7 +184,7 @@ static void pvb_sync_entry(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsig
 		return;
 	}
 	if ((gpte & (needed | sync->rsvd)) != needed) {
-		pvb_drop(sync, sptep);
+		pvb_drop(sync, sp, index);
 		return;
 	}
 	want = pvb_translation(gpte, sp->role.access);
@@ -282,8 +319,13 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 			pvb_zap_entries(sync, sp, index, end);
 			break;
 		}
-		if (index < end)
+		/* What is taken down is taken down in a row. */
+		while (index < end) {
 			pvb_sync_entry(sync, sp, index++, gpte);
+			if (index == end || __get_user(gpte, &gptes[index]) ||
+			    gpte & PT_PRESENT_MASK)
+				break;
+		}
 	}
 	pagefault_enable();
 }
@@ -348,6 +390,7 @@ static void pvb_sync_account(struct pvb_sync *sync)
 	stat->pvb_sptes_synced += sync->in_place;
 	stat->pvb_sptes_dropped += sync->dropped;
 	stat->pvb_sptes_installed += sync->installed;
+	kvm_update_page_stats(sync->vcpu->kvm, PG_LEVEL_4K, -sync->unmapped);
 }
 
 /*
