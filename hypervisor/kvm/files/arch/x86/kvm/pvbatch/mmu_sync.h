@@ -24,7 +24,8 @@
 #define PVB_INSTALL_NEEDS 2
 
 struct pvb_sync {
-	struct kvm_vcpu *vcpu;
+	struct kvm *kvm;
+	struct kvm_vcpu *vcpu; /* NULL: entries are dropped and nothing else */
 	struct kvm_memory_slot *slot; /* of the gfn looked at last; NULL after a yield */
 	u64 rsvd; /* reserved bits of a guest's leaf entry */
 	bool flush; /* a permission was lowered and is not flushed yet */
@@ -53,7 +54,7 @@ static struct kvm_memory_slot *pvb_slot(struct pvb_sync *sync, gfn_t gfn)
 	struct kvm_memory_slot *slot = sync->slot;
 
 	if (unlikely(!slot || gfn - slot->base_gfn >= slot->npages)) {
-		slot = kvm_vcpu_gfn_to_memslot(sync->vcpu, gfn);
+		slot = __gfn_to_memslot(kvm_memslots(sync->kvm), gfn);
 		if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 			return NULL;
 		sync->slot = slot;
@@ -97,7 +98,7 @@ static void pvb_drop(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned in
 	sync->flush = true;
 	sync->dropped++;
 	if (unlikely(!slot)) {
-		drop_spte(sync->vcpu->kvm, sptep);
+		drop_spte(sync->kvm, sptep);
 		return;
 	}
 	if (spte_has_volatile_bits(spte))
@@ -110,7 +111,7 @@ static void pvb_drop(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned in
 	if (likely(rmap->val == (unsigned long)sptep))
 		rmap->val = 0;
 	else
-		pte_list_remove(sync->vcpu->kvm, sptep, rmap);
+		pte_list_remove(sync->kvm, sptep, rmap);
 }
 
 /*
@@ -280,7 +281,7 @@ static void pvb_zap_entries(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsi
 
 	for (i = first; i < end; i++) {
 		sync->flush |= is_shadow_present_pte(sp->spt[i]);
-		mmu_page_zap_pte(sync->vcpu->kvm, sp, sp->spt + i, &sync->zapped);
+		mmu_page_zap_pte(sync->kvm, sp, sp->spt + i, &sync->zapped);
 	}
 }
 
@@ -296,13 +297,13 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 
 	if (!pvb_same_context(sync->vcpu, sp)) {
 		/* Another mode's shadow page: only a vCPU in that mode could synchronise it. */
-		kvm_mmu_prepare_zap_page(sync->vcpu->kvm, sp, &sync->zapped);
+		kvm_mmu_prepare_zap_page(sync->kvm, sp, &sync->zapped);
 		++sync->vcpu->stat.pvb_sps_zapped;
 		return;
 	}
 	if (sp->role.level > PG_LEVEL_4K && nr == SPTE_ENT_PER_PAGE) {
 		/* All of an upper table: the guest has no more use for it as a table. */
-		kvm_mmu_prepare_zap_page(sync->vcpu->kvm, sp, &sync->zapped);
+		kvm_mmu_prepare_zap_page(sync->kvm, sp, &sync->zapped);
 		++sync->vcpu->stat.pvb_sps_zapped;
 		return;
 	}
@@ -353,6 +354,7 @@ static void pvb_topup(struct kvm_vcpu *vcpu)
 static void pvb_sync_begin(struct pvb_sync *sync, struct kvm_vcpu *vcpu)
 {
 	*sync = (struct pvb_sync){
+		.kvm = vcpu->kvm,
 		.vcpu = vcpu,
 		.rsvd = vcpu->arch.mmu->guest_rsvd_check.rsvd_bits_mask[0][0],
 		.zapped = LIST_HEAD_INIT(sync->zapped),
@@ -365,7 +367,7 @@ static void pvb_sync_begin(struct pvb_sync *sync, struct kvm_vcpu *vcpu)
  */
 static bool pvb_sync_flush(struct pvb_sync *sync)
 {
-	bool flushed = kvm_mmu_remote_flush_or_zap(sync->vcpu->kvm, &sync->zapped, sync->flush);
+	bool flushed = kvm_mmu_remote_flush_or_zap(sync->kvm, &sync->zapped, sync->flush);
 
 	sync->flush = false;
 	return flushed;
@@ -374,7 +376,7 @@ static bool pvb_sync_flush(struct pvb_sync *sync)
 /* pvb_sync_yield() - give up mmu_lock for a moment if someone else needs it or this CPU. */
 static void pvb_sync_yield(struct pvb_sync *sync)
 {
-	struct kvm *kvm = sync->vcpu->kvm;
+	struct kvm *kvm = sync->kvm;
 
 	if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
 		return;
@@ -390,7 +392,7 @@ static void pvb_sync_account(struct pvb_sync *sync)
 	stat->pvb_sptes_synced += sync->in_place;
 	stat->pvb_sptes_dropped += sync->dropped;
 	stat->pvb_sptes_installed += sync->installed;
-	kvm_update_page_stats(sync->vcpu->kvm, PG_LEVEL_4K, -sync->unmapped);
+	kvm_update_page_stats(sync->kvm, PG_LEVEL_4K, -sync->unmapped);
 }
 
 /*
@@ -529,6 +531,31 @@ void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __us
 		return;
 	vcpu->stat.pvb_dirty_around += nr - 1;
 	kvm_vcpu_mark_page_dirty(vcpu, sp->gfn);
+}
+
+/*
+ * kvm_pvb_unlink_leaf() - drop all entries of leaf @sp, which is being zapped. Returns false
+ * for what is no leaf, or one of SMM's address space: entry by entry, as ever.
+ */
+static bool kvm_pvb_unlink_leaf(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	struct pvb_sync sync = { .kvm = kvm };
+	unsigned int i;
+
+	if (sp->role.level != PG_LEVEL_4K || sp->role.smm)
+		return false;
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
+		u64 spte = sp->spt[i];
+
+		if (spte == SHADOW_NONPRESENT_VALUE)
+			continue;
+		if (likely(is_shadow_present_pte(spte)))
+			pvb_drop(&sync, sp, i);
+		else
+			mmu_spte_clear_no_track(&sp->spt[i]);
+	}
+	kvm_update_page_stats(kvm, PG_LEVEL_4K, -sync.unmapped);
+	return true;
 }
 
 /* Children that one new root is given at most: what the topped up caches are good for. */
