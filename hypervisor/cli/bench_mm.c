@@ -157,13 +157,13 @@ static bool report_promises(const struct bench_mm *bench, json_t *promises)
 			ENTRIES_MAX);
 	for (uint32_t i = 0; i < bench->nr_ranges; i++) {
 		const struct bench_mm_range *r = &bench->ranges[i];
+		const uint64_t full_calls = (r->tables + TABLES_A_CALL - 1) / TABLES_A_CALL;
 
 		if (r->mode != host || r->folio == 1 || r->unbatched || r->max_work < r->pages)
 			continue;
 		if (!strcmp(r->locks, "one"))
 			kept &= promise(promises, "change_protection, one lock: calls",
-					(double)r->hypercalls,
-					(double)((r->tables + TABLES_A_CALL - 1) / TABLES_A_CALL));
+					(double)r->hypercalls, (double)full_calls);
 		else
 			kept &= promise(promises,
 					"change_protection, split locks: calls a page table",

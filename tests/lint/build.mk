@@ -9,7 +9,7 @@ SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs 
 
 .PHONY: lint-format lint-layers lint-shell lint-cppcheck lint-sparse lint-clang
 
-lint: deps-lint deps-build deps-test deps-xen
+lint: deps-lint deps-build deps-test
 	@$(MAKE) --no-print-directory -k -j$$(nproc) lint-format lint-layers lint-shell \
 		lint-cppcheck lint-sparse lint-clang
 	@echo "lint: clean"

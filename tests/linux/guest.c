@@ -151,8 +151,8 @@ static int run(const struct workload *w, unsigned long rounds)
 	}
 	if (w->teardown)
 		w->teardown();
-	printf("row %s %s %lu %lu %lu", w->name, w->unit, rounds * w->units,
-	       rounds * w->calls, rounds);
+	printf("row %s %s %lu %lu %lu", w->name, w->unit, rounds * w->units, rounds * w->calls,
+	       rounds);
 	print_sample(&total);
 	return 0;
 }

@@ -80,7 +80,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, console) || socketpair(AF_UNIX, SOCK_STREAM, 0, probe)) {
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, console) ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, probe)) {
 		perror("host: socketpair");
 		return 1;
 	}

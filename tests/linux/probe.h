@@ -18,10 +18,9 @@
 
 /* KVM's files in debugfs, in the order of the answer. */
 static const char *const probe_counters[] = {
-	"exits",     "hypercalls", "pf_taken",	    "pf_fixed",	   "pf_guest",
-	"invlpg",    "tlb_flush",  "mmu_pte_write", "mmu_flooded", "mmu_unsync",
-	"irq_exits", "halt_exits", "io_exits",	    "insn_emulation", "pvb_calls",
-	"pvb_ptes",
+	"exits",     "hypercalls",     "pf_taken",    "pf_fixed",   "pf_guest",	 "invlpg",
+	"tlb_flush", "mmu_pte_write",  "mmu_flooded", "mmu_unsync", "irq_exits", "halt_exits",
+	"io_exits",  "insn_emulation", "pvb_calls",   "pvb_ptes",
 };
 
 #define PROBE_COUNTERS (sizeof(probe_counters) / sizeof(probe_counters[0]))

@@ -245,8 +245,8 @@ static int gc_round(void)
 const struct workload workloads[] = {
 	{ "mprotect", "page", 10, 2 * WL_PAGES, 2, map_area, NULL, mprotect_round, unmap_area },
 	{ "touch", "page", 3, 2 * WL_PAGES, 2, map_area, NULL, touch_round, unmap_area },
-	{ "sparse", "call", 4, 2 * WL_PAGES / SPARSE_STRIDE, 2 * WL_PAGES / SPARSE_STRIDE,
-	  map_area, NULL, sparse_round, unmap_area },
+	{ "sparse", "call", 4, 2 * WL_PAGES / SPARSE_STRIDE, 2 * WL_PAGES / SPARSE_STRIDE, map_area,
+	  NULL, sparse_round, unmap_area },
 	{ "fork", "page", 3, WL_PAGES, 1, map_area, NULL, fork_round, unmap_area },
 	{ "free", "page", 3, WL_PAGES, 1, map_area, NULL, free_round, unmap_area },
 	{ "refault", "page", 3, WL_PAGES, 1, map_area, NULL, refault_round, unmap_area },

@@ -147,8 +147,10 @@ static void random_batches(void **state)
 				rig.ptes[i] = random_pte();
 		memcpy(model, rig.ptes, sizeof(model));
 		for (uint32_t i = 0; i < nr; i++) {
-			rig_entries(&rig)[i] = random_entry((uint16_t)(1024 + 16 * i));
-			expected[i] = model_entry(&rig_entries(&rig)[i], young[i], dirty[i]);
+			struct pvb_entry *entry = &rig_entries(&rig)[i];
+
+			*entry = random_entry((uint16_t)(1024 + 16 * i));
+			expected[i] = model_entry(entry, young[i], dirty[i]);
 			refused += pvb_answer_status(expected[i]) == refusal();
 		}
 		partial += rig_submit(&rig, nr, PVB_FLUSH_ALL, 0) > 1;

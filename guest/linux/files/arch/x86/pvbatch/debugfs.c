@@ -10,10 +10,10 @@
 #include "pvbatch.h"
 
 static const char *const names[] = {
-	"ops",	     "ptes",	  "entries",   "coalesced",   "unqueued", "calls",     "batches",
-	"partial",   "retries",	  "irq_calls", "applied",     "own",	  "synced",    "unsynced",
-	"carried",   "conflicts", "untouched", "fallbacks",   "bypassed", "direct",    "flushes",
-	"own_flushes",
+	"ops",	    "ptes",	"entries", "coalesced",	  "unqueued",  "calls",
+	"batches",  "partial",	"retries", "irq_calls",	  "applied",   "own",
+	"synced",   "unsynced", "carried", "conflicts",	  "untouched", "fallbacks",
+	"bypassed", "direct",	"flushes", "own_flushes",
 };
 
 static void add_this_cpu(void *arg)

@@ -121,7 +121,8 @@ static void flush_others(const struct mm_struct *mm)
 
 	/* Pairs with set_pending(). */
 	smp_mb();
-	for_each_cpu(cpu, &pvbatch_pending) {
+	for_each_cpu(cpu, &pvbatch_pending)
+	{
 		struct pvbatch_cpu *p = per_cpu_ptr(&pvbatch_cpu, cpu);
 		u64 drains = smp_load_acquire(&p->drains);
 

@@ -39,7 +39,7 @@ static u64 loss(u64 old, u64 new)
 	const u64 other = PTE_PFN_MASK | _PAGE_NX | _PAGE_PWT | _PAGE_PCD | _PAGE_PAT |
 			  _PAGE_GLOBAL;
 
-	return (old & ~new & gone) | ((old ^ new) & other);
+	return (old & ~new &gone) | ((old ^ new) & other);
 }
 
 void pvbatch_close_run(struct pvbatch_cpu *p)
@@ -192,8 +192,8 @@ bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep)
 	return true;
 }
 
-void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr,
-			       bool young, bool dirty)
+void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr, bool young,
+			       bool dirty)
 {
 	for (; nr; nr--, ptep++) {
 		pte_t old = pvbatch_start(ptep), new;

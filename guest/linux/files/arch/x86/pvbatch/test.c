@@ -288,11 +288,11 @@ static void test_stats(struct kunit *test)
 }
 
 static struct kunit_case cases[] = {
-	KUNIT_CASE(test_write_protect), KUNIT_CASE(test_scattered),
-	KUNIT_CASE(test_unmap),		KUNIT_CASE(test_other_page),
+	KUNIT_CASE(test_write_protect),	 KUNIT_CASE(test_scattered),
+	KUNIT_CASE(test_unmap),		 KUNIT_CASE(test_other_page),
 	KUNIT_CASE(test_accessed_dirty), KUNIT_CASE(test_commit_law),
-	KUNIT_CASE(test_other_cpu),	KUNIT_CASE(test_calls),
-	KUNIT_CASE(test_stats),		{},
+	KUNIT_CASE(test_other_cpu),	 KUNIT_CASE(test_calls),
+	KUNIT_CASE(test_stats),		 {},
 };
 
 static struct kunit_suite suite = {

@@ -10,6 +10,8 @@
 
 #include <linux/tracepoint.h>
 
+/* TRACE_EVENT is a language of its own. */
+/* clang-format off */
 /* A queue has gone: @entries runs, because of enum pvb_flush_reason @reason. */
 TRACE_EVENT(pvbatch_submit,
 	TP_PROTO(unsigned int entries, unsigned int reason, bool must, long result),

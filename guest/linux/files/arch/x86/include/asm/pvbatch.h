@@ -40,9 +40,15 @@ static __always_inline bool pvbatch_on(void)
 	return false;
 }
 
-static inline void pvbatch_init(void) { }
-static inline void pvbatch_cpu_up(void) { }
-static inline void pvbatch_cpu_down(void) { }
+static inline void pvbatch_init(void)
+{
+}
+static inline void pvbatch_cpu_up(void)
+{
+}
+static inline void pvbatch_cpu_down(void)
+{
+}
 
 #endif
 
@@ -57,8 +63,8 @@ void pvbatch_set_pte(pte_t *ptep, pte_t pte);
 pte_t pvbatch_get_and_clear(struct mm_struct *mm, pte_t *ptep);
 void pvbatch_wrprotect(struct mm_struct *mm, pte_t *ptep, unsigned int nr);
 bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep);
-void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr,
-			       bool young, bool dirty);
+void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr, bool young,
+			       bool dirty);
 /* A transaction (law 3). */
 pte_t pvbatch_start(pte_t *ptep);
 void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new);
