@@ -67,10 +67,11 @@ static void check_commit(void)
 	write_page(0);
 	(void)pvb_commit_one(queue(), &ptes()[0], old, old & ~PVB_PTE_W);
 	expect("carry", 0, (mm_work_pte(0) & ~PVB_PTE_W) | PVB_PTE_AD);
+	check(xen_stats()->preserved == before.preserved + 1, "carry: not by PRESERVE_AD");
 	old = pvb_start(&ptes()[4]);
 	(void)pvb_commit_one(queue(), &ptes()[4], old, old & ~PVB_PTE_W);
 	expect("protect", 4, mm_work_pte(4) & ~PVB_PTE_W);
-	check(xen_stats()->preserved == before.preserved + 1, "protect: not by PRESERVE_AD");
+	check(xen_stats()->preserved == before.preserved + 2, "protect: not by PRESERVE_AD");
 
 	/* Dirty before start and cleaned on purpose: a plain store. */
 	before = *xen_stats();
