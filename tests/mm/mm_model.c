@@ -273,9 +273,10 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	printf("1..%u\n", (unsigned int)NR_BACKENDS * 2 + 3);
+	printf("1..%u\n", (unsigned int)(NR_BACKENDS / 2 + NR_BACKENDS) + 3);
 	finds_and_shrinks();
-	for (unsigned int i = 0; i < NR_BACKENDS; i++)
+	/* A page or two lie in one table: there is but one lock to take. */
+	for (unsigned int i = 0; i < NR_BACKENDS; i += 2)
 		exhaustive(i);
 	for (unsigned int i = 0; i < NR_BACKENDS; i++)
 		random_programs(i, programs, first);
