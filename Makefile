@@ -92,9 +92,19 @@ check: all deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) $(CHECK_TESTS)
 	@tests/run $(CHECK_TESTS)
 
+# Without what a kernel build needs, the tests that need a kernel are skipped and say so.
 test: all deps-test
+	@if .ci/install-deps linux; then $(MAKE) --no-print-directory linux; fi
 	@$(MAKE) --no-print-directory -j$$(nproc) $(CHECK_TESTS) $(SLOW_TESTS)
 	@tests/run $(CHECK_TESTS) $(SLOW_TESTS)
+
+# One JSON file each; bench-linux and bench-xen, which build kernels first, add theirs.
+bench: all
+	@mkdir -p $(B)/bench
+	$(B)/pvbatch bench --json $(B)/bench/vm.json --plot $(B)/bench/vm.svg
+	$(B)/pvbatch bench engine --json $(B)/bench/engine.json
+	$(B)/pvbatch bench mm --json $(B)/bench/mm.json
+	@echo; echo "$(B)/bench: $$(cd $(B)/bench && echo *). With Linux guests: make bench-linux bench-xen"
 
 clean:
 	rm -rf $(B)

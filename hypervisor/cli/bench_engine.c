@@ -21,6 +21,7 @@
 
 #include <cli/bench_engine.h>
 #include <cli/cli.h>
+#include <cli/document.h>
 
 #define PTES PVB_PTES_PER_TABLE
 #define BUFFER 32768U
@@ -333,6 +334,8 @@ int cmd_bench_engine(int argc, char **argv)
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
 		return CLI_USAGE;
+	if (options.json && document_writable(options.json))
+		return CLI_OUTPUT;
 	if (setup(&bench)) {
 		cli_say("bench engine: no memory");
 		goto out;
@@ -343,13 +346,11 @@ int cmd_bench_engine(int argc, char **argv)
 	}
 	results = json_array();
 	kept = report(&options, results);
-	root = json_pack("{s:i, s:s, s:{s:s}, s:o}", "schema", 1, "git", cli_git, "host", "backend",
-			 "inproc", "results", results);
 	code = options.check && !kept ? CLI_FAILED : CLI_OK;
-	if (options.json && json_dump_file(root, options.json, JSON_INDENT(1))) {
-		cli_say("bench engine: cannot write %s: %s", options.json, strerror(errno));
+	root = document_head("inproc");
+	json_object_set_new(root, "results", results);
+	if (options.json && document_write(root, options.json))
 		code = CLI_OUTPUT;
-	}
 	json_decref(root);
 out:
 	pvb_inproc_destroy(bench.host);

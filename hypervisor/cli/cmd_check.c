@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cli/cli.h>
+#include <cli/document.h>
 
 static const char doc[] =
 	"Say whether this machine can run pvbatch, what is missing, and whether there is anything to "
@@ -20,19 +21,26 @@ enum verdict {
 	NOTE
 };
 
+static json_t *lines; /* what was printed, for --json */
+
 static void line(enum verdict verdict, const char *what, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 static void line(enum verdict verdict, const char *what, const char *format, ...)
 {
 	static const char *const words[] = { [YES] = "yes", [NO] = "NO", [NOTE] = "" };
+	json_t *answer = verdict == NOTE ? json_null() : json_boolean(verdict == YES);
 	va_list args;
+	char *text;
 
-	printf("%-26s %-4s ", what, words[verdict]);
 	va_start(args, format);
-	vprintf(format, args);
+	if (vasprintf(&text, format, args) < 0)
+		abort();
 	va_end(args);
-	putchar('\n');
+	printf("%-26s %-4s %s\n", what, words[verdict], text);
+	json_array_append_new(
+		lines, json_pack("{s:s, s:o, s:s}", "what", what, "answer", answer, "text", text));
+	free(text);
 }
 
 static void check_paging(const struct vmm_host *host)
@@ -148,21 +156,44 @@ static bool check_guest(void)
 	return found;
 }
 
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	if (key != 'j')
+		return ARGP_ERR_UNKNOWN;
+	*(const char **)state->input = arg;
+	return 0;
+}
+
 int cmd_check(int argc, char **argv)
 {
-	static const struct argp argp = { .doc = doc };
+	static const struct argp_option option_table[] = {
+		{ "json", 'j', "FILE", 0, "write the answers there as JSON as well", 0 },
+		{ 0 },
+	};
+	static const struct argp argp = { .options = option_table, .parser = parse, .doc = doc };
+	const char *json = NULL, *backend = NULL;
 	bool kvm, testbed, guest;
+	json_t *document;
+	int code;
 
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	argp_parse(&argp, argc, argv, 0, NULL, &json);
+	lines = json_array();
 	kvm = check_kvm();
 	testbed = check_testbed();
 	guest = check_guest();
 	line(have_program("gnuplot") ? YES : NO, "gnuplot",
 	     "only for bench --plot (package gnuplot-nox)");
-	if (guest && (kvm || testbed)) {
+	if (guest && (kvm || testbed))
+		backend = kvm ? "kvm" : "testbed";
+	if (backend)
 		printf("\n`pvbatch run` works here, on %s.\n", kvm ? "/dev/kvm" : "the testbed");
-		return CLI_OK;
-	}
-	printf("\n`pvbatch run` does not work here: see NO above.\n");
-	return CLI_HOST;
+	else
+		printf("\n`pvbatch run` does not work here: see NO above.\n");
+	code = backend ? CLI_OK : CLI_HOST;
+	document = document_head(backend ? backend : "none");
+	json_object_set_new(document, "results", lines);
+	if (json && document_write(document, json))
+		code = CLI_OUTPUT;
+	json_decref(document);
+	return code;
 }
