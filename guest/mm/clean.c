@@ -157,12 +157,14 @@ int pvb_clean_record_range(struct pvb_vma *vma, uint64_t start, uint64_t end, en
 	};
 
 	*touched = (struct pvb_touched){ .start = ~0ULL };
-	bitmap->first = ~0ULL;
-	bitmap->last = 0;
 	/* Empty and foreign ranges are refused by the walk, before anything is written. */
 	if (start < end && start >= vma->start &&
 	    (bit_of(&clean, start) >= bitmap->bits ||
 	     bit_of(&clean, end - PVB_PAGE_SIZE) >= bitmap->bits))
 		return -PVB_EINVAL;
+	if (bitmap->first >= bitmap->last) {
+		bitmap->first = ~0ULL;
+		bitmap->last = 0;
+	}
 	return pvb_walk_range(&clean.walk, start, end);
 }

@@ -8,14 +8,15 @@
 
 uint64_t pvb_generic_ptep_modify_prot_start(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep)
 {
-	(void)addr;
+	if (!pvb_pte_valid(addr, ptep))
+		return 0;
 	return pvb_ptep_get(c, ptep);
 }
 
 int pvb_generic_ptep_modify_prot_commit(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 					uint64_t old, uint64_t new)
 {
-	if (!pvb_ptes_valid(addr, ptep, 1))
+	if (!pvb_pte_valid(addr, ptep))
 		return -PVB_EINVAL;
 #ifdef PVB_PTE_CONT
 	if (pvb_pte_cont(pvb_read(c, ptep)))
@@ -34,7 +35,8 @@ uint64_t pvb_generic_modify_prot_start_ptes(struct pvb_cpu *c, uint64_t addr, ui
 		return 0;
 	pte = pvb_generic_ptep_modify_prot_start(c, addr, ptep);
 	for (uint32_t i = 1; i < nr; i++) {
-		uint64_t next = pvb_generic_ptep_modify_prot_start(c, addr, ptep + i);
+		uint64_t next =
+			pvb_generic_ptep_modify_prot_start(c, addr + i * PVB_PAGE_SIZE, ptep + i);
 
 		if (pvb_pte_young(next))
 			pte = pvb_pte_mkyoung(pte);
@@ -121,8 +123,13 @@ uint64_t pvb_generic_get_and_clear_full_ptes(struct pvb_cpu *c, uint64_t addr, u
 	if (!pvb_ptes_valid(addr, ptep, nr))
 		return 0;
 	for (uint32_t i = 0; i < nr; i++, addr += PVB_PAGE_SIZE) {
-		uint64_t pte = pvb_batched_get_and_clear_full_ptes(c, addr, ptep + i, 1);
+		uint64_t pte;
 
+#ifdef PVB_PTE_CONT
+		if (pvb_pte_cont(pvb_read(c, ptep + i)))
+			pvb_contpte_unfold(c, addr, ptep + i);
+#endif
+		pte = pvb_batched_get_and_clear_full_ptes(c, addr, ptep + i, 1);
 		if (!i)
 			first = pte;
 		else if (pvb_pte_mapped(pte))

@@ -27,13 +27,17 @@ int pvb_split_huge_pmd(struct pvb_mm *mm, struct pvb_cpu *c, uint64_t *pmdp, uin
 	if (!gpa)
 		return -PVB_ENOMEM;
 
-	/*
-	 * Break before make: inaccessible, out of every TLB, then the table. The exchange
-	 * takes the last A and D that hardware can have set.
-	 */
-	pmd = pvb_xchg64(pmdp, pvb_pte_modify(pvb_load64(pmdp), pvb_prot(0)));
-	pvb_flush_range(c, pvb_gva(addr & ~(PVB_PMD_SIZE - 1)), PVB_PTES_PER_TABLE, 0);
-	pte = pvb_pte_unleaf(pmd);
+	pmd = pvb_load64(pmdp);
+	pte = pmd;
+	if (pvb_pte_mapped(pmd)) {
+		/*
+		 * Break before make: inaccessible, out of every TLB, then the table. The
+		 * exchange takes the last A and D that hardware can have set.
+		 */
+		pmd = pvb_xchg64(pmdp, pvb_pte_modify(pmd, pvb_prot(0)));
+		pvb_flush_range(c, pvb_gva(addr & ~(PVB_PMD_SIZE - 1)), PVB_PTES_PER_TABLE, 0);
+		pte = pvb_pte_unleaf(pmd);
+	}
 	for (uint32_t i = 0; i < PVB_PTES_PER_TABLE; i++)
 		pvb_store64(table + i, pvb_pte_advance(pte, i));
 	pvb_store64(pmdp, pvb_pte_of_table(gpa));

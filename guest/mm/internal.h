@@ -19,6 +19,12 @@ static inline uint64_t pvb_pte_without_ad(uint64_t pte)
 }
 
 /*
+ * pvb_softleaf_modify() - what the soft leaf @pte becomes by a change of protection: of a
+ * page, or of as many as a huge entry maps. @pte if it stays, 0 if nothing is left.
+ */
+uint64_t pvb_softleaf_modify(const struct pvb_vma *vma, uint64_t pte, unsigned int flags);
+
+/*
  * pvb_change_softleaf() - change protection of an entry that maps nothing: a swapped-out
  * or migrating page, a marker, or none. Returns the number of pages changed, 0 or 1.
  */

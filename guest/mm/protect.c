@@ -29,10 +29,13 @@ static bool maybe_change_writable(const struct pvb_vma *vma, uint64_t pte)
 	return (vma->flags & PVB_VM_SOFTDIRTY) || pvb_pte_soft_dirty(pte);
 }
 
-/* Commit @nr entries of a run from its index @at on, writable or not, and gather the flush. */
+/*
+ * Commit @nr entries of a run from its index @at on, writable or not, and gather the flush.
+ * @soft: PVB_ENT_SOFT* in which the entries of the run may differ.
+ */
 static ALWAYS_INLINE void commit_flush(struct change *change, uint64_t addr, uint64_t *ptep,
 				       uint64_t old, uint64_t new, uint32_t nr, uint32_t at,
-				       bool set_write)
+				       uint8_t soft, bool set_write)
 {
 	struct pvb_walk *walk = &change->walk;
 
@@ -41,7 +44,7 @@ static ALWAYS_INLINE void commit_flush(struct change *change, uint64_t addr, uin
 	new = pvb_pte_advance(new, at);
 	if (set_write)
 		new = pvb_pte_mkwrite(new);
-	pvb_modify_prot_commit_ptes(walk->c, addr, ptep + at, old, new, nr, change->soft);
+	pvb_modify_prot_commit_ptes(walk->c, addr, ptep + at, old, new, nr, soft);
 	if (pvb_pte_needs_flush(old, new))
 		pvb_walk_flush(walk, addr, addr + nr * PVB_PAGE_SIZE);
 }
@@ -51,7 +54,7 @@ static ALWAYS_INLINE void commit_flush(struct change *change, uint64_t addr, uin
  * others need their fault. Runs of either kind are committed as such.
  */
 static ALWAYS_INLINE void commit_anon_folio(struct change *change, uint64_t addr, uint64_t *ptep,
-					    uint64_t old, uint64_t new, uint32_t nr)
+					    uint64_t old, uint64_t new, uint32_t nr, uint8_t soft)
 {
 	const struct pvb_mm *mm = change->walk.vma->mm;
 	uint64_t pfn = pvb_pte_pfn(old);
@@ -66,7 +69,7 @@ static ALWAYS_INLINE void commit_anon_folio(struct change *change, uint64_t addr
 			     mm->ops->anon_exclusive(mm->ctx, pfn + at + len)) != exclusive)
 				break;
 		}
-		commit_flush(change, addr, ptep, old, new, len, at, exclusive);
+		commit_flush(change, addr, ptep, old, new, len, at, soft, exclusive);
 	}
 }
 
@@ -87,6 +90,7 @@ static ALWAYS_INLINE void change_present_ptes(struct change *change, uint64_t ad
 	const struct pvb_vma *vma = change->walk.vma;
 	uint64_t old = pvb_modify_prot_start_ptes(change->walk.c, addr, ptep, nr);
 	uint64_t new = change_uffd_wp(pvb_pte_modify(old, change->newprot), change->flags);
+	uint8_t soft = nr > 1 ? change->soft : 0;
 	bool dirty = pvb_pte_dirty(new);
 
 	if (nr > 1) {
@@ -96,14 +100,14 @@ static ALWAYS_INLINE void change_present_ptes(struct change *change, uint64_t ad
 	}
 	if (!(change->flags & PVB_CP_TRY_CHANGE_WRITABLE) || pvb_pte_write(new) ||
 	    !maybe_change_writable(vma, new))
-		commit_flush(change, addr, ptep, old, new, nr, 0, false);
+		commit_flush(change, addr, ptep, old, new, nr, 0, soft, false);
 	else if (vma->flags & PVB_VM_SHARED)
 		/* Dirty already: whoever wants to know of the first write does. */
-		commit_flush(change, addr, ptep, old, new, nr, 0, dirty);
+		commit_flush(change, addr, ptep, old, new, nr, 0, soft, dirty);
 	else if (folio && folio->anon)
-		commit_anon_folio(change, addr, ptep, old, new, nr);
+		commit_anon_folio(change, addr, ptep, old, new, nr, soft);
 	else
-		commit_flush(change, addr, ptep, old, new, nr, 0, false);
+		commit_flush(change, addr, ptep, old, new, nr, 0, soft, false);
 }
 
 /* How many entries from @ptep on may be one run? */
@@ -177,6 +181,13 @@ static int change_huge(struct pvb_walk *walk, uint64_t *pmdp, uint64_t addr, uin
 	if (next - addr < PVB_PMD_SIZE || (change->flags & PVB_CP_UFFD_WP))
 		return PVB_WALK_SPLIT;
 	old = pvb_load64(pmdp);
+	if (!pvb_pte_mapped(old)) {
+		/* A huge page that migrates: not hardware's, so the lock is all it takes. */
+		new = pvb_softleaf_modify(walk->vma, old, change->flags);
+		if (new != old && pvb_cmpxchg64(pmdp, &old, new))
+			change->pages += PVB_PTES_PER_TABLE;
+		return 0;
+	}
 	if (change->flags & PVB_CP_PROT_NUMA) {
 		has_folio = mm->ops->folio && mm->ops->folio(mm->ctx, old, &folio);
 		if (pvb_pte_protnone(old) ||

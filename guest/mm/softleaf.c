@@ -18,19 +18,10 @@ static uint64_t retype(uint64_t pte, enum pvb_swp_type type, uint64_t keep)
 	return pvb_swp_make(type, pvb_swp_offset(pte)) | (pte & keep);
 }
 
-uint32_t pvb_change_softleaf(struct pvb_walk *walk, uint64_t *ptep, uint64_t pte,
-			     unsigned int flags)
+uint64_t pvb_softleaf_modify(const struct pvb_vma *vma, uint64_t pte, unsigned int flags)
 {
-	const struct pvb_vma *vma = walk->vma;
 	uint64_t new = pte;
 
-	if (pvb_pte_none(pte)) {
-		/* A page that is not there yet is to report its first write. */
-		if (!(flags & PVB_CP_UFFD_WP) || !(vma->flags & PVB_VM_UFFD_MARKERS))
-			return 0;
-		pvb_set(walk->c, ptep, pvb_swp_make(PVB_SWP_MARKER, PVB_MARKER_UFFD_WP));
-		return 1;
-	}
 	switch (pvb_swp_type(pte)) {
 	case PVB_SWP_MIGRATION_WRITE:
 		/*
@@ -47,10 +38,9 @@ uint32_t pvb_change_softleaf(struct pvb_walk *walk, uint64_t *ptep, uint64_t pte
 		break;
 	case PVB_SWP_MARKER:
 		/* Poison and guards fault whatever the protection is. */
-		if (pvb_swp_offset(pte) != PVB_MARKER_UFFD_WP || !(flags & PVB_CP_UFFD_WP_RESOLVE))
+		if (pvb_swp_offset(pte) == PVB_MARKER_UFFD_WP && (flags & PVB_CP_UFFD_WP_RESOLVE))
 			return 0;
-		pvb_commit(walk->c, ptep, pte, 0);
-		return 1;
+		return pte;
 	default:
 		break;
 	}
@@ -58,6 +48,23 @@ uint32_t pvb_change_softleaf(struct pvb_walk *walk, uint64_t *ptep, uint64_t pte
 		new |= PVB_SWP_UFFD_WP;
 	else if (flags & PVB_CP_UFFD_WP_RESOLVE)
 		new &= ~PVB_SWP_UFFD_WP;
+	return new;
+}
+
+uint32_t pvb_change_softleaf(struct pvb_walk *walk, uint64_t *ptep, uint64_t pte,
+			     unsigned int flags)
+{
+	const struct pvb_vma *vma = walk->vma;
+	uint64_t new;
+
+	if (pvb_pte_none(pte)) {
+		/* A page that is not there yet is to report its first write. */
+		if (!(flags & PVB_CP_UFFD_WP) || !(vma->flags & PVB_VM_UFFD_MARKERS))
+			return 0;
+		pvb_set(walk->c, ptep, pvb_swp_make(PVB_SWP_MARKER, PVB_MARKER_UFFD_WP));
+		return 1;
+	}
+	new = pvb_softleaf_modify(vma, pte, flags);
 	if (new == pte)
 		return 0;
 	pvb_commit(walk->c, ptep, pte, new);

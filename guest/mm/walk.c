@@ -74,6 +74,12 @@ static int walk_leaf(const struct step *step, uint64_t *table, uint64_t addr, ui
 	return r;
 }
 
+/* Is there a page above the leaf tables: mapped, or a soft leaf in its place? */
+static bool is_huge(uint64_t pte)
+{
+	return pvb_pte_leaf(pte) || (!pvb_pte_none(pte) && !pvb_pte_mapped(pte));
+}
+
 /* A huge entry in @table. *@split: it is none any more. */
 static int walk_huge(const struct step *step, uint64_t *table, uint64_t *pmdp, uint64_t addr,
 		     uint64_t next, bool *split)
@@ -83,9 +89,9 @@ static int walk_huge(const struct step *step, uint64_t *table, uint64_t *pmdp, u
 
 	lock_table(walk, table);
 	/* Another CPU may have split it before the lock was taken. */
-	*split = !pvb_pte_leaf(pvb_load64(pmdp));
+	*split = !is_huge(pvb_load64(pmdp));
 	if (!*split) {
-		r = walk->huge(walk, pmdp, addr, next);
+		r = walk->huge ? walk->huge(walk, pmdp, addr, next) : -PVB_EOPNOTSUPP;
 		if (r == PVB_WALK_SPLIT) {
 			r = pvb_split_huge_pmd(walk->vma->mm, walk->c, pmdp, addr);
 			*split = !r;
@@ -132,7 +138,7 @@ static int walk_level(const struct step *step, uint64_t *table, unsigned int lev
 		bool split = false;
 
 		next = entry_end(addr, end, level);
-		if (pvb_pte_leaf(pte)) {
+		if (is_huge(pte)) {
 			if (level > 2)
 				return -PVB_EOPNOTSUPP;
 			r = walk_huge(step, table, entry, addr, next, &split);

@@ -94,6 +94,8 @@ struct pvb_inproc *pvb_inproc_create(const struct pvb_inproc_config *config)
 	if (!host)
 		return NULL;
 	host->config = *config;
+	if (!host->config.levels)
+		host->config.levels = 4;
 	host->backend = inproc_backend;
 	host->next_page = PVB_PAGE_SIZE; /* gpa 0 is given to nobody */
 	if (pvb_engine_vm_init(&host->vm, &host->backend, config->offered, config->phys_bits))

@@ -4,7 +4,7 @@
  * laws without any virtualisation.
  *
  * Plain memory is the guest's RAM. A vCPU is a thread: as guest code it issues calls
- * with pvb_inproc_call(), as hardware it walks the guest's 4-level page tables with
+ * with pvb_inproc_call(), as hardware it walks the guest's page tables with
  * pvb_inproc_access(): it sets A and D in the entries with locked instructions, caches
  * what it found in a TLB, and goes on using that until it is flushed. A missing or
  * early flush (law 4) or a lost bit (law 1) therefore shows, as on a real CPU.
@@ -55,6 +55,7 @@ struct pvb_inproc_config {
 	unsigned int nr_vcpus; /* 1..PVB_INPROC_VCPUS_MAX */
 	uint64_t offered; /* PVB_F_* */
 	unsigned int phys_bits;
+	unsigned int levels; /* of the page tables that vCPUs walk: 4, 5 for x86-64; 0: 4 */
 };
 
 struct pvb_inproc {

@@ -12,7 +12,6 @@
 
 #include "hw.h"
 
-#define LEVELS 4
 #define INDEX_BITS 9
 
 static uint64_t *table_slot(const struct pvb_inproc *host, uint64_t table, uint64_t va, int level)
@@ -29,7 +28,7 @@ uint64_t *pvb_inproc_pte(struct pvb_inproc *host, pvb_gpa_t root, uint64_t va)
 	uint64_t table = pvb_gpa_raw(root);
 	int level;
 
-	for (level = LEVELS; level > 1; level--) {
+	for (level = (int)host->config.levels; level > 1; level--) {
 		uint64_t *slot = table_slot(host, table, va, level);
 		uint64_t pte;
 
@@ -103,7 +102,7 @@ static enum pvb_inproc_fault walk(struct pvb_inproc_vcpu *vcpu, uint64_t va, boo
 
 	vcpu->walks++;
 	tlb->valid = false;
-	for (level = LEVELS; !leaf; level--) {
+	for (level = (int)vcpu->host->config.levels; !leaf; level--) {
 		uint64_t *slot = table_slot(vcpu->host, table, va, level);
 		enum pvb_inproc_fault fault;
 

@@ -5,11 +5,15 @@
 MM_DEFS := -DPVB_MM_DEBUG
 CFLAGS_mm_x86 := $(CFLAGS_host) $(MM_DEFS)
 CFLAGS_mm_arm64 := $(CFLAGS_host) $(MM_DEFS) -DPVB_PTE_WANT_ARM64
+# An architecture that overrides nothing: the loops of generic.c under everything else.
+CFLAGS_mm_generic := $(CFLAGS_mm_x86) -DPVB_MM_GENERIC
+CFLAGS_mm_generic-arm64 := $(CFLAGS_mm_arm64) -DPVB_MM_GENERIC
 CFLAGS_mm_asan_x86 := $(CFLAGS_asan) $(MM_DEFS)
 CFLAGS_mm_asan_arm64 := $(CFLAGS_asan) $(MM_DEFS) -DPVB_PTE_WANT_ARM64
 CFLAGS_mm_tsan_x86 := $(CFLAGS_tsan) $(MM_DEFS)
 CFLAGS_mm_tsan_arm64 := $(CFLAGS_tsan) $(MM_DEFS) -DPVB_PTE_WANT_ARM64
-$(foreach v,mm_x86 mm_arm64 mm_asan_x86 mm_asan_arm64 mm_tsan_x86 mm_tsan_arm64, \
+$(foreach v,mm_x86 mm_arm64 mm_generic mm_generic-arm64 mm_asan_x86 mm_asan_arm64 mm_tsan_x86 \
+	mm_tsan_arm64, \
 	$(eval $(call variant_rules,$(v))))
 
 MM_SRCS := tests/mm/space.c tests/unit/core_machine.c $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS) \
@@ -25,12 +29,15 @@ $(B)/tests/$(1)-$(lastword $(subst _, ,$(2))): $(call objs,$(2),tests/mm/$(1).c 
 endef
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_law,mm_$(f),,,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_contpte,mm_$(f),,,)))
-$(foreach f,x86 arm64,$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
+$(foreach f,x86 arm64 generic generic-arm64, \
+	$(eval $(call mm_program,mm_model,mm_$(f),$(MM_MODEL_SRCS),,)))
 $(foreach f,x86 arm64,$(eval $(call mm_program,mm_race,mm_tsan_$(f),,$(LDFLAGS_tsan),)))
-$(foreach f,x86 arm64,$(eval $(call mm_program,mm_unit,mm_asan_$(f),,$(LDFLAGS_asan),-lcmocka)))
+$(foreach t,mm_unit mm_huge,$(foreach f,x86 arm64, \
+	$(eval $(call mm_program,$(t),mm_asan_$(f),,$(LDFLAGS_asan),-lcmocka))))
 
 CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
-	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f) $(B)/tests/mm_law-$(f))
+	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f) $(B)/tests/mm_huge-$(f) $(B)/tests/mm_law-$(f)) \
+	$(B)/tests/mm_model-generic $(B)/tests/mm_model-generic-arm64
 
 # The same programs for the machine itself, under qemu-aarch64. Static: no library of that
 # machine is installed here but libc.

@@ -164,17 +164,8 @@ static uint64_t looped(struct pvb_cpu *c, const struct one *one)
 	case OP_WRPROTECT:
 		pvb_generic_wrprotect_ptes(c, addr, ptep, one->nr);
 		return 0;
-	case OP_CLEAR: {
-		uint64_t first = 0;
-
-		for (unsigned int i = 0; i < one->nr; i++) {
-			uint64_t pte = pvb_get_and_clear_full_ptes(c, addr + i * PVB_PAGE_SIZE,
-								   ptep + i, 1);
-
-			first = i ? pvb_pte_fold(first, pte) : pte;
-		}
-		return first;
-	}
+	case OP_CLEAR:
+		return pvb_generic_get_and_clear_full_ptes(c, addr, ptep, one->nr);
 	default:
 		pvb_generic_clear_young_dirty_ptes(
 			c, addr, ptep, one->nr,

@@ -37,9 +37,20 @@ static const struct {
 	{ "guest applies", { .mode = PVB_MODE_GUEST_APPLY, .nr_vcpus = 2, .shadow = true } },
 	{ "guest applies, split locks",
 	  { .mode = PVB_MODE_GUEST_APPLY, .nr_vcpus = 2, .shadow = true, .split_locks = true } },
+#if PVB_LEVELS_MAX >= 5
+	{ "host applies, five levels",
+	  { .mode = PVB_MODE_HOST_APPLY, .nr_vcpus = 2, .levels = 5 } },
+	{ "guest applies, five levels, split locks",
+	  { .mode = PVB_MODE_GUEST_APPLY,
+	    .nr_vcpus = 2,
+	    .shadow = true,
+	    .split_locks = true,
+	    .levels = 5 } },
+#endif
 };
 
 #define NR_BACKENDS (sizeof(backends) / sizeof(*backends))
+#define NR_MODES 3U /* the first two backends are of the first, and so on */
 
 /* A failing program, small, where the log and the eye find it. */
 static void print_failure(struct program *program, const char *what)
@@ -99,8 +110,10 @@ static unsigned int all_states(uint32_t *states)
 
 	states[nr++] = STATE_NOTHING;
 	for (unsigned int p = 0; p < sizeof(prots); p++) {
-		for (uint32_t flags = 0; flags < 32; flags++)
+		for (uint32_t flags = 0; flags < 32; flags++) {
 			states[nr++] = prots[p] | flags * STATE_YOUNG;
+			states[nr++] = prots[p] | flags * STATE_YOUNG | STATE_MIXED;
+		}
 	}
 	for (unsigned int t = 0; t < sizeof(types); t++) {
 		for (uint32_t flags = 0; flags < 8; flags++)
@@ -129,9 +142,12 @@ static unsigned int all_operations(struct step *steps, uint32_t page, uint32_t n
 	for (unsigned int p = 0; p < sizeof(prots); p++) {
 		for (unsigned int f = 0; f < sizeof(flags); f++)
 			steps[n++] = (struct step){ STEP_PROTECT, page, nr, prots[p], flags[f] };
-		for (uint32_t touched = 0; touched < 2; touched++)
+		for (uint32_t touched = 0; touched < 2; touched++) {
 			steps[n++] = (struct step){ STEP_TRANSACTION, page, nr, prots[p],
 						    touched * (nr - 1) };
+			steps[n++] = (struct step){ STEP_TRANSACTION, page, nr, prots[p],
+						    touched * (nr - 1) | TRANSACTION_PIECES };
+		}
 	}
 	for (enum step_kind kind = STEP_FORK; kind <= STEP_CLEAN; kind++)
 		steps[n++] = (struct step){ kind, page, nr, 0, 0 };
@@ -143,7 +159,7 @@ static unsigned int all_operations(struct step *steps, uint32_t page, uint32_t n
 /* @vma: all kinds of mapping; a run of @nr pages in one state, others beside it. */
 static bool exhaust(unsigned int backend, uint32_t vma_flags, uint32_t nr, unsigned long *cases)
 {
-	static uint32_t states[256];
+	static uint32_t states[384];
 	static struct step operations[64];
 	unsigned int nr_states = all_states(states);
 	unsigned int nr_operations = all_operations(operations, 62, nr);
@@ -273,11 +289,11 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	printf("1..%u\n", (unsigned int)(NR_BACKENDS / 2 + NR_BACKENDS) + 3);
+	printf("1..%u\n", (unsigned int)(NR_MODES + NR_BACKENDS) + 3);
 	finds_and_shrinks();
 	/* A page or two lie in one table: there is but one lock to take. */
-	for (unsigned int i = 0; i < NR_BACKENDS; i += 2)
-		exhaustive(i);
+	for (unsigned int i = 0; i < NR_MODES; i++)
+		exhaustive(2 * i);
 	for (unsigned int i = 0; i < NR_BACKENDS; i++)
 		random_programs(i, programs, first);
 	return failures != 0;

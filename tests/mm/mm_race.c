@@ -97,7 +97,7 @@ static void random_range(uint64_t *seed, uint32_t *page, uint32_t *nr)
 static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t page = (uint32_t)((addr - SPACE_BASE) / PVB_PAGE_SIZE) + i;
+		uint32_t page = (uint32_t)((addr - space.base) / PVB_PAGE_SIZE) + i;
 
 		if (!pvb_pte_dirty(pvb_ptep_get(walk->c, ptep + i)))
 			continue;

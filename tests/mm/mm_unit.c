@@ -1,69 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Stage: tests of guest/mm - what neither the model nor the race says: how many calls it
- * takes, what is refused and leaves everything as it was, huge entries, tables that are
- * missing, transaction rules, and batches.
+ * takes, what is refused and leaves everything as it was, transaction rules, and batches.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include "space.h"
-
-#include <cmocka.h>
-
-#define RW (PVB_PROT_READ | PVB_PROT_WRITE)
-
-static void open_space(enum pvb_mode mode, bool split_locks)
-{
-	const struct space_config config = { .mode = mode,
-					     .split_locks = split_locks,
-					     .nr_vcpus = 2 };
-
-	space_open(&config);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	open_space(PVB_MODE_HOST_APPLY, true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(space.bugs, 0);
-	space_close();
-	return 0;
-}
+#include "rig.h"
 
 static int teardown_bugs(void **state)
 {
 	(void)state;
 	space_close();
 	return 0;
-}
-
-/* Pages [page, page + nr) mapped to consecutive memory, written to the tables directly. */
-static void fill(uint32_t page, uint32_t nr, unsigned int prot)
-{
-	for (uint32_t i = 0; i < nr; i++)
-		*space_pte(page + i) =
-			pvb_pte_make(space.memory + (page + i) % SPACE_MEMORY, pvb_prot(prot));
-}
-
-static uint64_t calls(void)
-{
-	struct pvb_guest_stats stats;
-
-	pvb_cpu_stats(space_cpu(), &stats);
-	return stats.calls;
-}
-
-static int64_t protect(uint32_t page, uint32_t nr, unsigned int prot, unsigned int flags)
-{
-	return pvb_change_protection(&space.vma, space_va(page), space_va(page + nr),
-				     pvb_prot(prot), flags);
 }
 
 /* One call per table with split locks: the flush rides with the last. */
@@ -142,7 +88,7 @@ static void bad_ranges(void **state)
 		{ space_va(6), space_va(5) },
 		{ space_va(5) + 8, space_va(7) },
 		{ space_va(5), space_va(7) + 8 },
-		{ SPACE_BASE - PVB_PAGE_SIZE, space_va(7) },
+		{ space_va(0) - PVB_PAGE_SIZE, space_va(7) },
 		{ space_va(5), space_va(SPACE_PAGES) + PVB_PAGE_SIZE },
 		{ 0, ~0ULL << PVB_PAGE_SHIFT },
 	};
@@ -186,9 +132,15 @@ static void bad_runs(void **state)
 		uint32_t page, nr;
 		uint64_t addr, *ptep;
 	} bad[] = {
-		{ 8, 0, space_va(8), space_pte(8) },	    { 8, 513, space_va(8), space_pte(8) },
-		{ 500, 13, space_va(500), space_pte(500) }, { 8, 2, space_va(9), space_pte(8) },
-		{ 8, 2, space_va(8) + 8, space_pte(8) },    { 8, 2, space_va(8), odd },
+		{ 8, 0, space_va(8), space_pte(8) },
+		{ 8, 513, space_va(8), space_pte(8) },
+		{ 500, 13, space_va(500), space_pte(500) },
+		{ 8, 2, space_va(9), space_pte(8) },
+		{ 8, 2, space_va(8) + 8, space_pte(8) },
+		{ 8, 2, space_va(8), odd },
+		{ 8, 1, space_va(9), space_pte(8) },
+		{ 8, 1, space_va(8) + 8, space_pte(8) },
+		{ 8, 1, space_va(8), odd },
 	};
 
 	(void)state;
@@ -321,183 +273,6 @@ static void batches_end(void **state)
 	assert_int_equal(pvb_folio_pte_batch(c, &folio, ptep, *ptep, 64, 7), 6);
 }
 
-/* The entry of level 2 above table @i. */
-static uint64_t *pmd_of(uint32_t i)
-{
-	uint64_t *level = pvb_inproc_ptr(space.machine.host, space.mm.root, 4096, true);
-
-	for (unsigned int n = 4; n > 2; n--) {
-		uint64_t pte = level[pvb_pte_index(space_va(i * PVB_PTES_PER_TABLE), n)];
-
-		level = pvb_inproc_ptr(space.machine.host, pvb_gpa(pte & PVB_PTE_PFN_MASK), 4096,
-				       true);
-	}
-	return level + pvb_pte_index(space_va(i * PVB_PTES_PER_TABLE), 2);
-}
-
-static uint64_t huge(uint32_t i, unsigned int prot)
-{
-	uint64_t pte = pvb_pte_make(space.memory + i * PVB_PTES_PER_TABLE, pvb_prot(prot));
-
-	return *pmd_of(i) = pvb_pte_mkleaf(pvb_pte_mkyoung(pte));
-}
-
-/* A huge entry changes as a whole, with its A and D, and without being split. */
-static void huge_entry_changes(void **state)
-{
-	uint64_t pmd;
-
-	(void)state;
-	huge(1, RW);
-	assert_true(space_access(1, 600, true));
-	assert_int_equal(protect(500, 600, PVB_PROT_READ, 0), PVB_PTES_PER_TABLE);
-	pmd = *pmd_of(1);
-	assert_true(pvb_pte_leaf(pmd) && pvb_pte_dirty(pmd) && pvb_pte_young(pmd));
-	assert_false(pvb_pte_write(pmd));
-	assert_false(space_access(1, 600, true));
-	assert_true(space_access(1, 600, false));
-	/* NUMA hinting: not accessible, once. The folio of page 512 is not skipped. */
-	if (!space_is_numa_skipped(space.memory + 512)) {
-		assert_int_equal(protect(512, 512, 0, PVB_CP_PROT_NUMA), PVB_PTES_PER_TABLE);
-		assert_int_equal(protect(512, 512, 0, PVB_CP_PROT_NUMA), 0);
-		assert_true(pvb_pte_protnone(*pmd_of(1)) && pvb_pte_leaf(*pmd_of(1)));
-	}
-	assert_int_equal(protect(512, 512, RW, PVB_CP_UFFD_WP_RESOLVE), PVB_PTES_PER_TABLE);
-	assert_true(space_access(1, 600, true));
-}
-
-/* Hardware writes between start and commit of a huge entry. */
-static void huge_entry_keeps_the_law(void **state)
-{
-	uint64_t old = huge(1, RW);
-
-	(void)state;
-	assert_true(space_access(1, 700, true));
-	assert_true(pvb_change_huge_pmd(pmd_of(1), old, pvb_pte_wrprotect(old)));
-	assert_true(pvb_pte_dirty(*pmd_of(1)) && !pvb_pte_write(*pmd_of(1)));
-	/* Anything else that moved is a conflict. */
-	old = *pmd_of(1);
-	*pmd_of(1) = pvb_pte_mksoft_dirty(old);
-	assert_false(pvb_change_huge_pmd(pmd_of(1), old, pvb_pte_mkwrite(old)));
-	assert_int_equal(*pmd_of(1), pvb_pte_mksoft_dirty(old));
-}
-
-/* A part of one: split, each small entry with the permissions, A and D it had. */
-static void huge_entry_splits(void **state)
-{
-	uint64_t *table;
-
-	(void)state;
-	huge(2, RW);
-	assert_true(space_access(1, 1030, true));
-	assert_int_equal(protect(1100, 10, PVB_PROT_READ, 0), 10);
-	assert_false(pvb_pte_leaf(*pmd_of(2)));
-	table = pvb_inproc_ptr(space.machine.host, pvb_gpa(*pmd_of(2) & PVB_PTE_PFN_MASK), 4096,
-			       true);
-	for (uint32_t i = 0; i < PVB_PTES_PER_TABLE; i++) {
-		bool inside = i >= 1100 - 1024 && i < 1110 - 1024;
-
-		assert_int_equal(pvb_pte_pfn(table[i]), space.memory + 1024 + i);
-		assert_true(pvb_pte_dirty(table[i]) && pvb_pte_young(table[i]));
-		assert_int_equal(pvb_pte_write(table[i]), !inside);
-		assert_int_equal(space_access(1, 1024 + i, true), !inside);
-	}
-	/* No table to be had: what is before it is done, it is left. */
-	fill(1000, 24, RW);
-	huge(2, RW);
-	space.no_tables = true;
-	assert_int_equal(protect(1000, 100, PVB_PROT_READ, 0), -PVB_ENOMEM);
-	assert_false(pvb_pte_write(*space_pte(1023)));
-	assert_true(pvb_pte_write(*pmd_of(2)) && pvb_pte_leaf(*pmd_of(2)));
-	space.ops.alloc_table = NULL;
-	assert_int_equal(protect(1000, 100, PVB_PROT_READ, 0), -PVB_EOPNOTSUPP);
-}
-
-/* Cleaning refuses a dirty huge entry, or splits it; a clean one is nothing to it. */
-static void huge_entry_and_cleaning(void **state)
-{
-	uint64_t bits[SPACE_PAGES / 64] = { 0 };
-	struct pvb_dirty_bitmap bitmap = { .bits = SPACE_PAGES, .map = bits };
-	struct pvb_touched touched;
-
-	(void)state;
-	fill(500, 12, RW);
-	*space_pte(505) = pvb_pte_mkdirty(*space_pte(505));
-	huge(1, RW);
-	assert_int_equal(pvb_clean_record_range(&space.vma, space_va(500), space_va(700),
-						PVB_HUGE_REFUSE, &bitmap, &touched),
-			 0);
-	assert_int_equal(touched.total, 1);
-	assert_true(space_access(1, 515, true));
-	*space_pte(505) = pvb_pte_mkdirty(*space_pte(505));
-	assert_int_equal(pvb_clean_record_range(&space.vma, space_va(500), space_va(700),
-						PVB_HUGE_REFUSE, &bitmap, &touched),
-			 -PVB_EOPNOTSUPP);
-	assert_int_equal(touched.total, 1); /* 505: done before */
-	assert_int_equal(bitmap.first, 505);
-	assert_int_equal(bitmap.last, 506);
-	assert_int_equal(pvb_clean_record_range(&space.vma, space_va(500), space_va(700),
-						PVB_HUGE_SPLIT, &bitmap, &touched),
-			 0);
-	assert_int_equal(touched.total, 700 - 512);
-	assert_int_equal(touched.start, space_va(512));
-	assert_int_equal(touched.end, space_va(700));
-	/* Writable: the same for write protection. */
-	huge(3, PVB_PROT_READ);
-	assert_int_equal(pvb_wrprotect_range(&space.vma, space_va(1536), space_va(1540),
-					     PVB_HUGE_REFUSE, &touched),
-			 0);
-	huge(3, RW);
-	assert_int_equal(pvb_wrprotect_range(&space.vma, space_va(1536), space_va(1540),
-					     PVB_HUGE_REFUSE, &touched),
-			 -PVB_EOPNOTSUPP);
-	assert_int_equal(pvb_wrprotect_range(&space.vma, space_va(1536), space_va(1540),
-					     PVB_HUGE_SPLIT, &touched),
-			 0);
-	assert_int_equal(touched.total, 4);
-	assert_false(space_access(1, 1539, true));
-	assert_true(space_access(1, 1540, true));
-}
-
-/* Entries larger than level 2 are refused, whatever is wanted. */
-static void gigantic_entries_are_refused(void **state)
-{
-	uint64_t *root = pvb_inproc_ptr(space.machine.host, space.mm.root, 4096, true);
-	uint64_t *level3 = pvb_inproc_ptr(
-		space.machine.host, pvb_gpa(root[pvb_pte_index(SPACE_BASE, 4)] & PVB_PTE_PFN_MASK),
-		4096, true);
-	uint64_t *pud = &level3[pvb_pte_index(SPACE_BASE, 3)];
-	uint64_t pte = pvb_pte_mkleaf(pvb_pte_make(space.memory, pvb_prot(RW)));
-
-	(void)state;
-	*pud = pte;
-	assert_int_equal(protect(0, 16, 0, 0), -PVB_EOPNOTSUPP);
-	assert_int_equal(*pud, pte);
-}
-
-/* Markers where there is not even a table. */
-static void markers_make_tables(void **state)
-{
-	uint64_t *pmd = pmd_of(1);
-
-	(void)state;
-	space.vma.flags = PVB_VM_UFFD_MARKERS;
-	*pmd = 0;
-	assert_int_equal(protect(510, 6, RW, PVB_CP_UFFD_WP), 6);
-	assert_true(pvb_pte_present(*pmd) && !pvb_pte_leaf(*pmd));
-	assert_int_equal(*space_pte(511), pvb_swp_make(PVB_SWP_MARKER, PVB_MARKER_UFFD_WP));
-	assert_int_equal(protect(510, 6, RW, PVB_CP_UFFD_WP_RESOLVE), 6);
-	assert_int_equal(*space_pte(511), 0);
-	/* Without memory nothing can be marked there; without the flag nothing is made. */
-	*pmd = 0;
-	space.no_tables = true;
-	assert_int_equal(protect(510, 6, RW, PVB_CP_UFFD_WP), 2);
-	assert_int_equal(*pmd, 0);
-	space.no_tables = false;
-	assert_int_equal(protect(512, 6, PVB_PROT_READ, 0), 0);
-	assert_int_equal(*pmd, 0);
-}
-
 /* The bitmap counts pages of what is mapped, from its own first one on. */
 static void bitmap_offsets(void **state)
 {
@@ -519,6 +294,18 @@ static void bitmap_offsets(void **state)
 	assert_int_equal(touched.total, 5);
 	assert_int_equal(touched.start, space_va(10));
 	assert_int_equal(touched.end, space_va(39));
+
+	/* Another mapping of the same memory, four pages on: one record of both. */
+	space.vma.pgoff = 994;
+	*space_pte(40) = pvb_pte_mkdirty(pvb_pte_make(space.memory, pvb_prot(RW)));
+	assert_int_equal(pvb_clean_record_range(&space.vma, space_va(10), space_va(134),
+						PVB_HUGE_REFUSE, &bitmap, &touched),
+			 0);
+	assert_int_equal(bits[0],
+			 1ULL << 0 | 1ULL << 7 | 1ULL << 14 | 1ULL << 21 | 1ULL << 28 | 1ULL << 34);
+	assert_int_equal(bitmap.first, 0);
+	assert_int_equal(bitmap.last, 35);
+	assert_int_equal(touched.total, 1);
 }
 
 /* A walk ends where its callback says so, and what was gathered is flushed. */
@@ -544,25 +331,6 @@ static void walks_end(void **state)
 	assert_true(space_access(1, 1024, true));
 }
 
-#if PVB_LEVELS_MAX >= 5
-/* One level more above the tables, where the format has it. */
-static void five_levels(void **state)
-{
-	pvb_gpa_t top = pvb_inproc_alloc(space.machine.host, 1);
-	uint64_t *level5 = pvb_inproc_ptr(space.machine.host, top, 4096, true);
-
-	(void)state;
-	level5[pvb_pte_index(SPACE_BASE, 5)] = pvb_pte_of_table(pvb_gpa_raw(space.mm.root));
-	space.mm.root = top;
-	space.mm.levels = 5;
-	fill(0, SPACE_PAGES, RW);
-	assert_int_equal(protect(3, SPACE_PAGES - 3, PVB_PROT_READ, 0), SPACE_PAGES - 3);
-	assert_true(pvb_pte_write(*space_pte(2)));
-	assert_false(pvb_pte_write(*space_pte(3)));
-	assert_false(pvb_pte_write(*space_pte(SPACE_PAGES - 1)));
-}
-#endif
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,17 +342,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bad_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(transaction_rules, setup, teardown_bugs),
 		cmocka_unit_test_setup_teardown(batches_end, setup, teardown),
-		cmocka_unit_test_setup_teardown(huge_entry_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(huge_entry_keeps_the_law, setup, teardown),
-		cmocka_unit_test_setup_teardown(huge_entry_splits, setup, teardown),
-		cmocka_unit_test_setup_teardown(huge_entry_and_cleaning, setup, teardown),
-		cmocka_unit_test_setup_teardown(gigantic_entries_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(markers_make_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(bitmap_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(walks_end, setup, teardown),
-#if PVB_LEVELS_MAX >= 5
-		cmocka_unit_test_setup_teardown(five_levels, setup, teardown),
-#endif
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -51,7 +51,11 @@ enum step_kind {
 	STEP_CLEAN, /* pvb_clean_record_range() */
 	STEP_LEAF, /* replace by soft leaves: a: type and flags, b: offset */
 	STEP_ACCESS, /* by hardware: a: write, b: which vCPU */
-	STEP_TRANSACTION, /* start, access a page of the run (b) by a write, commit with prot a */
+	/*
+	 * Start, write to a page of the run (b) by hardware, commit with prot a; with
+	 * TRANSACTION_PIECES in b over pages that differ in soft-dirty, committed in two.
+	 */
+	STEP_TRANSACTION,
 	NR_STEPS
 };
 
@@ -62,6 +66,8 @@ struct step {
 };
 
 #define PROGRAM_STEPS 128U
+
+#define TRANSACTION_PIECES 0x10000U
 
 struct program {
 	struct space_config config;
@@ -82,6 +88,7 @@ struct program {
 #define STATE_LEAF 0x100U /* then the type is in bits 20..16 */
 #define STATE_EXCLUSIVE 0x200U
 #define STATE_NOTHING 0x400U
+#define STATE_MIXED 0x800U /* neighbours differ in young, dirty and soft-dirty */
 #define STATE_TYPE_SHIFT 16
 
 /* steps.c: run one step on the model and on guest/mm. NULL, or what went wrong. */

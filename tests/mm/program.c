@@ -127,6 +127,9 @@ static void random_step(struct step *step, uint32_t home)
 		/* As many as a TLB holds. */
 		step->nr = 1 + step->nr % 64;
 		break;
+	case STEP_TRANSACTION:
+		step->b = step->b % 512 | (rnd(2) ? TRANSACTION_PIECES : 0);
+		break;
 	default:
 		break;
 	}
@@ -145,6 +148,11 @@ void program_random(struct program *program, uint64_t number)
 	home = rnd(3) ? rnd(SPACE_PAGES) : rnd(SPACE_TABLES) * PVB_PTES_PER_TABLE + 490;
 	for (uint32_t i = 0; i < program->nr; i++)
 		random_step(&program->steps[i], home);
+	/* In half of them pages are there that nobody could have mapped so, each unlike the next. */
+	if (rnd(2)) {
+		program->steps[0].kind = STEP_STATE;
+		program->steps[0].a = rnd(256) | STATE_MIXED;
+	}
 }
 
 /* Does @try still fail? Then it takes the place of @program. */
@@ -224,10 +232,10 @@ unsigned int program_shrink(struct program *program)
 
 void program_print(const struct program *program, FILE *file)
 {
-	fprintf(file, "mode %s\nlocks %s\nshadow %d\nvma %#x\nfolio %u\nsabotage %d\n",
+	fprintf(file, "mode %s\nlocks %s\nshadow %d\nlevels %u\nvma %#x\nfolio %u\nsabotage %d\n",
 		mode_names[program->config.mode], program->config.split_locks ? "split" : "one",
-		program->config.shadow, program->vma_flags, program->folio_pages,
-		program->sabotage);
+		program->config.shadow, program->config.levels, program->vma_flags,
+		program->folio_pages, program->sabotage);
 	for (uint32_t i = 0; i < program->nr; i++) {
 		const struct step *step = &program->steps[i];
 
@@ -268,6 +276,8 @@ const char *program_parse(struct program *program, FILE *file)
 			program->config.split_locks = !strcmp(word, "split");
 		} else if (sscanf(line, "shadow %u", &value) == 1) {
 			program->config.shadow = value;
+		} else if (sscanf(line, "levels %u", &value) == 1) {
+			program->config.levels = value;
 		} else if (sscanf(line, "vma %x", &value) == 1) {
 			program->vma_flags = value;
 		} else if (sscanf(line, "folio %u", &value) == 1) {

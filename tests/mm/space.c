@@ -211,6 +211,8 @@ void space_open(const struct space_config *config)
 	space.config = *config;
 	machine_open(&space.machine, config->mode, config->nr_vcpus, SPACE_RAM);
 	host = space.machine.host;
+	host->config.levels = config->levels ? config->levels : 4;
+	space.base = config->levels == 5 ? SPACE_BASE_5 : SPACE_BASE;
 	if (config->shadow) {
 		host->backend.changed = changed;
 		host->backend.flush = flush_nothing;
@@ -225,12 +227,12 @@ void space_open(const struct space_config *config)
 	space.mm = (struct pvb_mm){
 		.ops = &space.ops,
 		.root = pvb_inproc_alloc(host, 1),
-		.levels = 4,
+		.levels = host->config.levels,
 	};
 	space.vma = (struct pvb_vma){
 		.mm = &space.mm,
-		.start = SPACE_BASE,
-		.end = SPACE_BASE + SPACE_PAGES * PVB_PAGE_SIZE,
+		.start = space_va(0),
+		.end = space_va(SPACE_PAGES),
 	};
 	space.folio_pages = 1;
 	for (uint32_t i = 0; i < SPACE_TABLES; i++) {

@@ -15,6 +15,8 @@
 #define SPACE_TABLES 4U /* leaf tables, one after the other */
 #define SPACE_PAGES (SPACE_TABLES * PVB_PTES_PER_TABLE)
 #define SPACE_BASE 0x40000000ULL /* virtual address of page 0 */
+/* The same with 5 levels: two of the tables on each side of an entry of the topmost. */
+#define SPACE_BASE_5 ((3ULL << 48) - SPACE_TABLES / 2 * PVB_PMD_SIZE)
 #define SPACE_RAM (48ULL << 20)
 #define SPACE_MEMORY 4096U /* physical pages to map, consecutive, aligned to 512 */
 
@@ -28,6 +30,7 @@ struct space_config {
 	 * pages do where the guest applies; a flush alone does nothing for them.
 	 */
 	bool shadow;
+	unsigned int levels; /* of page tables; 0: 4 */
 };
 
 struct space {
@@ -36,6 +39,7 @@ struct space {
 	struct pvb_mm_ops ops;
 	struct pvb_mm mm;
 	struct pvb_vma vma; /* all of it */
+	uint64_t base; /* virtual address of page 0 */
 	uint64_t *tables[SPACE_TABLES];
 	uint64_t table_gpa[SPACE_TABLES];
 	uint64_t memory; /* PFN of the first page to map */
@@ -71,7 +75,7 @@ bool space_folio(uint64_t pfn, struct pvb_folio *folio);
 
 static inline uint64_t space_va(uint32_t page)
 {
-	return SPACE_BASE + page * PVB_PAGE_SIZE;
+	return space.base + page * PVB_PAGE_SIZE;
 }
 
 static inline uint64_t *space_pte(uint32_t page)

@@ -57,6 +57,11 @@ static struct page page_of_state(const struct step *step, uint32_t i)
 		.offset = space.memory + (step->b + i) % SPACE_MEMORY,
 	};
 
+	if ((step->a & STATE_MIXED) && page.content == PAGE) {
+		page.young ^= i & 1;
+		page.dirty ^= i >> 1 & 1;
+		page.soft_dirty ^= i % 3 == 1;
+	}
 	/* Accessible is readable; a page that reports writes is not writable. */
 	if (page.prot)
 		page.prot |= PVB_PROT_READ;
@@ -377,8 +382,8 @@ static const char *access_pages(const struct step *step)
 	return NULL;
 }
 
-/* How many pages from @page on, at most @nr, are alike but for A and D? */
-static uint32_t alike(uint32_t page, uint32_t nr)
+/* How many pages from @page on, at most @nr, are alike but for A, D and, if @mixed, soft-dirty? */
+static uint32_t alike(uint32_t page, uint32_t nr, bool mixed)
 {
 	const struct page *first = &model[page];
 	uint32_t n = 1;
@@ -387,7 +392,8 @@ static uint32_t alike(uint32_t page, uint32_t nr)
 		const struct page *next = first + n;
 
 		if (next->content != PAGE || next->pfn != first->pfn + n ||
-		    next->prot != first->prot || next->soft_dirty != first->soft_dirty ||
+		    next->prot != first->prot ||
+		    (!mixed && next->soft_dirty != first->soft_dirty) ||
 		    next->uffd_wp != first->uffd_wp || next->special != first->special)
 			break;
 	}
@@ -396,8 +402,11 @@ static uint32_t alike(uint32_t page, uint32_t nr)
 
 static const char *transaction(const struct step *step)
 {
-	uint32_t page = step->page, nr = alike(page, space_piece(page, step->nr));
-	uint32_t touched = page + step->b % nr;
+	bool pieces = step->b & TRANSACTION_PIECES;
+	uint32_t page = step->page, nr = alike(page, space_piece(page, step->nr), pieces);
+	uint32_t touched = page + (step->b & ~TRANSACTION_PIECES) % nr;
+	uint32_t first = pieces && nr > 1 ? nr / 2 : nr;
+	uint8_t soft = pieces ? PVB_ENT_SOFT_DIRTY : 0;
 	unsigned int prot = step->a & 7 ? (step->a & 7) | PVB_PROT_READ : 0;
 	bool young = false, dirty = false;
 	struct pvb_cpu *c = space_cpu();
@@ -421,7 +430,11 @@ static const char *transaction(const struct step *step)
 	new = pvb_pte_modify(old, pvb_prot(prot));
 	if (pvb_pte_uffd_wp(old))
 		new = pvb_pte_mkuffd_wp(new);
-	pvb_modify_prot_commit_ptes(c, space_va(page), space_pte(page), old, new, nr, 0);
+	pvb_modify_prot_commit_ptes(c, space_va(page), space_pte(page), old, new, first, soft);
+	if (first < nr)
+		pvb_modify_prot_commit_ptes(c, space_va(page + first), space_pte(page + first),
+					    pvb_pte_advance(old, first),
+					    pvb_pte_advance(new, first), nr - first, soft);
 	pvb_flush_range(c, pvb_gva(space_va(page)), nr, 0);
 	pvb_lazy_leave(c);
 	space_unlock(page);

@@ -23,6 +23,16 @@
 	(PVB_PTE_P | PVB_PTE_U | PVB_PTE_RDONLY | PVB_PTE_NG | PVB_PTE_DBM | PVB_PTE_PXN | \
 	 PVB_PTE_UXN)
 
+/* What the architecture overrides of mm-ptes.h; with PVB_MM_GENERIC, for comparison, nothing. */
+#ifndef PVB_MM_GENERIC
+#define pvb_arch_modify_prot_start_ptes pvb_contpte_modify_prot_start_ptes
+#define pvb_arch_modify_prot_commit_ptes pvb_contpte_modify_prot_commit_ptes
+#define pvb_arch_set_new_ptes pvb_contpte_set_new_ptes
+#define pvb_arch_wrprotect_ptes pvb_contpte_wrprotect_ptes
+#define pvb_arch_clear_young_dirty_ptes pvb_contpte_clear_young_dirty_ptes
+#define pvb_arch_get_and_clear_full_ptes pvb_contpte_get_and_clear_full_ptes
+#endif
+
 static inline uint64_t pvb_prot(unsigned int prot)
 {
 	uint64_t bits = PVB_PTE_TYPE_PAGE | PVB_PTE_SHARED | PVB_PTE_RDONLY | PVB_PTE_NG |

@@ -26,6 +26,16 @@
 #define PVB_PTE_CHANGE_KEEPS \
 	(PVB_PTE_PFN_MASK | PVB_PTE_PCD | PVB_PTE_PWT | PVB_PTE_PAT | PVB_PTE_SOFTWARE | PVB_PTE_AD)
 
+/* What the architecture overrides of mm-ptes.h; with PVB_MM_GENERIC, for comparison, nothing. */
+#ifndef PVB_MM_GENERIC
+#define pvb_arch_modify_prot_start_ptes pvb_batched_modify_prot_start_ptes
+#define pvb_arch_modify_prot_commit_ptes pvb_batched_modify_prot_commit_ptes
+#define pvb_arch_set_new_ptes pvb_batched_set_new_ptes
+#define pvb_arch_wrprotect_ptes pvb_batched_wrprotect_ptes
+#define pvb_arch_clear_young_dirty_ptes pvb_batched_clear_young_dirty_ptes
+#define pvb_arch_get_and_clear_full_ptes pvb_batched_get_and_clear_full_ptes
+#endif
+
 static inline uint64_t pvb_prot(unsigned int prot)
 {
 	uint64_t bits = PVB_PTE_P | PVB_PTE_U;

@@ -17,6 +17,7 @@
  *   pvb_pte_leaf(), pvb_pte_mkleaf(), pvb_pte_unleaf(), pvb_pte_of_table()   upper levels
  *   pvb_pte_needs_flush()
  *   pvb_clean_masks()                     young, dirty or both as a PVB_OP_MASK
+ *   pvb_arch_*                            which operations on runs it overrides (mm-ptes.h)
  *
  * All are pure. Names and meaning follow Linux's.
  */

@@ -9,12 +9,14 @@
  * belong to its slot gives -PVB_EINVAL (or 0, where an entry is returned): nothing is
  * written then. In lazy mode changes may be queued.
  *
- * Three forms of each:
+ * Forms of each:
  *
  *   pvb_NAME()           what callers use; a batch of one costs what a single entry costs
+ *   pvb_arch_NAME        the architecture's override: a macro in its mm-pte header
  *   pvb_generic_NAME()   a loop over single entries: the default for an architecture that
  *                        overrides nothing, and the oracle for one that does
- *   pvb_contpte_NAME()   the override for formats with contiguous blocks (contpte.c)
+ *   pvb_batched_NAME()   a run at a time, for formats without contiguous blocks (ptes.c)
+ *   pvb_contpte_NAME()   the same for formats with them (contpte.c)
  *
  * Built with PVB_MM_DEBUG, transactions are checked for exact pairing and for the lock,
  * on CPUs for which pvb_mm_debug() was called.
@@ -56,13 +58,19 @@ bool pvb_debug_commit(struct pvb_cpu *c, const uint64_t *ptep, uint32_t nr);
 #define pvb_debugging(c) (false && (c))
 #endif
 
+/* pvb_pte_valid() - is @ptep aligned, in the slot of page-aligned @addr? */
+static inline bool pvb_pte_valid(uint64_t addr, const uint64_t *ptep)
+{
+	/* The entry's place in its table is the low 12 bits of addr >> 9, if addr is aligned. */
+	uint64_t place = addr >> (PVB_PAGE_SHIFT - 3);
+
+	return !(((place ^ (uintptr_t)ptep) | addr) % PVB_PAGE_SIZE);
+}
+
 /* pvb_ptes_valid() - see the head of this file. */
 static inline bool pvb_ptes_valid(uint64_t addr, const uint64_t *ptep, uint32_t nr)
 {
-	uint32_t slot = (uint32_t)((uintptr_t)ptep % PVB_PAGE_SIZE / sizeof(*ptep));
-
-	return !((uintptr_t)ptep % sizeof(*ptep)) && !(addr % PVB_PAGE_SIZE) &&
-	       slot == pvb_pte_index(addr, 1) && nr - 1 < PVB_PTES_PER_TABLE - slot;
+	return pvb_pte_valid(addr, ptep) && nr - 1 < PVB_PTES_PER_TABLE - pvb_pte_index(addr, 1);
 }
 
 /*
@@ -149,9 +157,25 @@ uint64_t pvb_batched_get_and_clear_full_ptes(struct pvb_cpu *c, uint64_t addr, u
 
 #ifdef PVB_PTE_CONT
 #include <pvbatch/mm-contpte.h>
-#define PVB_PTES(name) pvb_contpte_##name
-#else
-#define PVB_PTES(name) pvb_batched_##name
+#endif
+
+#ifndef pvb_arch_modify_prot_start_ptes
+#define pvb_arch_modify_prot_start_ptes pvb_generic_modify_prot_start_ptes
+#endif
+#ifndef pvb_arch_modify_prot_commit_ptes
+#define pvb_arch_modify_prot_commit_ptes pvb_generic_modify_prot_commit_ptes
+#endif
+#ifndef pvb_arch_set_new_ptes
+#define pvb_arch_set_new_ptes pvb_generic_set_new_ptes
+#endif
+#ifndef pvb_arch_wrprotect_ptes
+#define pvb_arch_wrprotect_ptes pvb_generic_wrprotect_ptes
+#endif
+#ifndef pvb_arch_clear_young_dirty_ptes
+#define pvb_arch_clear_young_dirty_ptes pvb_generic_clear_young_dirty_ptes
+#endif
+#ifndef pvb_arch_get_and_clear_full_ptes
+#define pvb_arch_get_and_clear_full_ptes pvb_generic_get_and_clear_full_ptes
 #endif
 
 /* pvb_ptep_get() - one entry, with A and D of the block it is part of, without the block. */
@@ -168,26 +192,33 @@ static inline uint64_t pvb_ptep_get(struct pvb_cpu *c, const uint64_t *ptep)
 
 static inline uint64_t pvb_ptep_modify_prot_start(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep)
 {
-	(void)addr;
+	if (pvb_unlikely(!pvb_pte_valid(addr, ptep)))
+		return 0;
 	if (pvb_debugging(c) && !pvb_debug_start(c, ptep, 1))
 		return 0;
 	return pvb_ptep_get(c, ptep);
 }
 
-static inline void pvb_ptep_modify_prot_commit(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
-					       uint64_t old, uint64_t new)
+/* 0, or -PVB_EINVAL for a bad place; in builds with PVB_MM_DEBUG for an unpaired commit, too. */
+static inline int pvb_ptep_modify_prot_commit(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
+					      uint64_t old, uint64_t new)
 {
+	if (pvb_unlikely(!pvb_pte_valid(addr, ptep)))
+		return -PVB_EINVAL;
 	if (pvb_debugging(c) && !pvb_debug_commit(c, ptep, 1))
-		return;
+		return -PVB_EINVAL;
 #ifdef PVB_PTE_CONT
 	if (pvb_unlikely(pvb_pte_cont(pvb_read(c, ptep))))
 		pvb_contpte_unfold(c, addr, ptep);
 #endif
-	(void)addr;
 	pvb_commit(c, ptep, old, new);
+	return 0;
 }
 
-/* In the following a constant @nr of 1 leaves the single-entry form and nothing else. */
+/*
+ * In the following a batch of one is a single entry and nothing else: with a constant @nr
+ * of 1 the compiler leaves no more of it.
+ */
 
 static inline uint64_t pvb_modify_prot_start_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 						  uint32_t nr)
@@ -196,36 +227,41 @@ static inline uint64_t pvb_modify_prot_start_ptes(struct pvb_cpu *c, uint64_t ad
 		return pvb_ptep_modify_prot_start(c, addr, ptep);
 	if (pvb_debugging(c) && !pvb_debug_start(c, ptep, nr))
 		return 0;
-	return PVB_PTES(modify_prot_start_ptes)(c, addr, ptep, nr);
+	return pvb_arch_modify_prot_start_ptes(c, addr, ptep, nr);
 }
 
 static inline int pvb_modify_prot_commit_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 					      uint64_t old, uint64_t new, uint32_t nr, uint8_t soft)
 {
-	if (nr == 1) {
-		pvb_ptep_modify_prot_commit(c, addr, ptep, old, new);
-		return 0;
-	}
+	/* With @soft one entry may be a piece of a run, and its template another entry's. */
+	if (nr == 1 && !soft)
+		return pvb_ptep_modify_prot_commit(c, addr, ptep, old, new);
 	if (pvb_debugging(c) && !pvb_debug_commit(c, ptep, nr))
 		return -PVB_EINVAL;
-	return PVB_PTES(modify_prot_commit_ptes)(c, addr, ptep, old, new, nr, soft);
+	return pvb_arch_modify_prot_commit_ptes(c, addr, ptep, old, new, nr, soft);
 }
 
 static inline int pvb_set_new_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep, uint64_t pte,
 				   uint32_t nr)
 {
-	return PVB_PTES(set_new_ptes)(c, addr, ptep, pte, nr);
+	if (nr == 1)
+		return pvb_generic_set_new_ptes(c, addr, ptep, pte, 1);
+	return pvb_arch_set_new_ptes(c, addr, ptep, pte, nr);
 }
 
 static inline int pvb_wrprotect_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep, uint32_t nr)
 {
-	return PVB_PTES(wrprotect_ptes)(c, addr, ptep, nr);
+	if (nr == 1)
+		return pvb_generic_wrprotect_ptes(c, addr, ptep, 1);
+	return pvb_arch_wrprotect_ptes(c, addr, ptep, nr);
 }
 
 static inline int pvb_clear_young_dirty_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 					     uint32_t nr, unsigned int flags)
 {
-	return PVB_PTES(clear_young_dirty_ptes)(c, addr, ptep, nr, flags);
+	if (nr == 1)
+		return pvb_generic_clear_young_dirty_ptes(c, addr, ptep, 1, flags);
+	return pvb_arch_clear_young_dirty_ptes(c, addr, ptep, nr, flags);
 }
 
 /* pvb_mkold_clean_ptes() - the name under which both together were first proposed. */
@@ -238,7 +274,9 @@ static inline int pvb_mkold_clean_ptes(struct pvb_cpu *c, uint64_t addr, uint64_
 static inline uint64_t pvb_get_and_clear_full_ptes(struct pvb_cpu *c, uint64_t addr, uint64_t *ptep,
 						   uint32_t nr)
 {
-	return PVB_PTES(get_and_clear_full_ptes)(c, addr, ptep, nr);
+	if (nr == 1)
+		return pvb_generic_get_and_clear_full_ptes(c, addr, ptep, 1);
+	return pvb_arch_get_and_clear_full_ptes(c, addr, ptep, nr);
 }
 
 #endif /* PVBATCH_MM_PTES_H */

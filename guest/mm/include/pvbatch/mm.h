@@ -90,7 +90,8 @@ uint32_t pvb_folio_pte_batch(struct pvb_cpu *c, const struct pvb_folio *folio, c
  * @newprot (pvb_prot(); for private writable memory without write, so that writes fault).
  *
  * Every page keeps its own A and D. Entries of swapped-out and migrating pages change
- * accordingly. A huge entry changes as a whole or, in part or with PVB_CP_UFFD_WP, is split.
+ * accordingly. A huge entry, or the soft leaf of a huge page that migrates, changes as a whole
+ * or, in part or with PVB_CP_UFFD_WP, is split.
  * @flags: PVB_CP_*. Returns the number of pages changed; -PVB_EINVAL for a range that is
  * empty, misaligned or outside @vma, nothing is changed then; -PVB_ENOMEM or
  * -PVB_EOPNOTSUPP at a huge entry that cannot be split, what is before it is changed and
@@ -131,8 +132,12 @@ struct pvb_dirty_bitmap {
 	uint64_t pgoff; /* of the first bit */
 	uint64_t bits; /* size; the range must fit: else -PVB_EINVAL */
 	uint64_t *map; /* ORed into */
-	uint64_t first; /* the bits set by this call: first >= last: none */
-	uint64_t last; /* one beyond */
+	/*
+	 * The lowest bit set, and one beyond the highest: first >= last: none. Calls only widen
+	 * it, so that several mappings of the same pages make one record; start with zeros.
+	 */
+	uint64_t first;
+	uint64_t last;
 };
 
 /*
@@ -157,8 +162,9 @@ struct pvb_walk {
 	 */
 	int (*ptes)(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint32_t nr);
 	/*
-	 * A huge entry of level 2, under its table's lock; [addr, next) is the part inside
-	 * the range. 0: done; PVB_WALK_SPLIT: split it, then ptes() gets it; or an error.
+	 * A huge entry of level 2, mapped or a soft leaf, under its table's lock; [addr,
+	 * next) is the part inside the range. 0: done; PVB_WALK_SPLIT: split it, then ptes()
+	 * gets it; or an error. NULL: -PVB_EOPNOTSUPP.
 	 */
 	int (*huge)(struct pvb_walk *walk, uint64_t *pmdp, uint64_t addr, uint64_t next);
 	/* Flush at the end of each table, not once at the end. */
@@ -187,10 +193,10 @@ static inline void pvb_walk_flush(struct pvb_walk *walk, uint64_t addr, uint64_t
 }
 
 /*
- * pvb_split_huge_pmd() - replace the huge entry at *@pmdp, which maps @addr, by a table of
- * small ones with its permissions, A and D. Under the lock of the table that holds it.
- * Written directly: it is no leaf table's entry. 0, -PVB_ENOMEM, or -PVB_EOPNOTSUPP
- * without alloc_table.
+ * pvb_split_huge_pmd() - replace the huge entry at *@pmdp, which maps @addr or is a soft leaf
+ * in place of what does, by a table of small ones with its permissions, A and D. Under the
+ * lock of the table that holds it. Written directly: it is no leaf table's entry. 0,
+ * -PVB_ENOMEM, or -PVB_EOPNOTSUPP without alloc_table.
  */
 int pvb_split_huge_pmd(struct pvb_mm *mm, struct pvb_cpu *c, uint64_t *pmdp, uint64_t addr);
 
