@@ -4,9 +4,9 @@
 
 VMM_SRCS := $(wildcard hypervisor/vmm/*.c hypervisor/xen/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
-CLI_LIBS := -luring -ljansson -lpthread
+CLI_LIBS := -luring -ljansson -lncursesw -ltinfo -lpthread
 
-$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS) $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS)) \
+$(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS) $(AGENT_SRCS) $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS)) \
 		$(B)/libpvbatch-inproc.a \
 		$(B)/libpvbatch-host.a
 	@mkdir -p $(@D)

@@ -98,5 +98,7 @@ int cli_result_code(const struct vmm_result *result);
 int cmd_check(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 #endif /* PVB_CLI_H */

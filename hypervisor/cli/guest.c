@@ -3,8 +3,10 @@
  * Stage: command line - one guest from its options to its result, and what the user hears
  * meanwhile: nothing for two seconds, then how long it has been.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
+#include <agent/agent.h>
 #include <cli/cli.h>
 
 #define QUIET_SECONDS 2.0
@@ -38,6 +40,7 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 	struct progress progress = { .terminal = isatty(STDERR_FILENO) &&
 						 !(console >= 0 && isatty(console)),
 				     .next_line = QUIET_SECONDS };
+	char *control = agent_control_path();
 	const struct vmm_config config = {
 		.image = options->image,
 		.cmdline = cmdline,
@@ -46,6 +49,8 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 		.timeout = options->timeout,
 		.console = console,
 		.log = stderr,
+		.control = control,
+		.name = options->guest,
 		.progress = options->quiet ? NULL : show,
 		.progress_ctx = &progress,
 	};
@@ -54,6 +59,7 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 
 	fflush(stdout);
 	rc = vmm_run(&config, host, result, &error);
+	free(control);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	return rc ? cli_fail(&error) : CLI_OK;

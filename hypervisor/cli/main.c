@@ -19,6 +19,8 @@ static const struct {
 	{ "run", cmd_run,
 	  "run the demo guest: one hypercall per PTE, batches, ranges, and a race" },
 	{ "bench", cmd_bench, "the benchmarks: ns per PTE against batch size, as JSON and a plot" },
+	{ "stat", cmd_stat, "the counters of this machine's VMs" },
+	{ "top", cmd_top, "the same, live" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

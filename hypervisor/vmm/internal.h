@@ -14,6 +14,7 @@
  *   flush.c     dropping the translations of all vCPUs (law 4)
  *   console.c   bytes from vCPU threads to the event loop
  *   loop.c      io_uring: console output, signals, timers, kicks
+ *   control.c   the socket by which others read the counters, on the same ring
  *   stats.c     exit counts
  *   dump.c      what a crash looks like
  */
@@ -205,7 +206,28 @@ void xen_exit(struct vcpu *vcpu);
 int loop_possible(struct vmm_error *error);
 int loop_run(struct vm *vm, struct vmm_error *error);
 
+/* Requests on the loop's ring: the operation below, the owner's own data above. */
+#define LOOP_OP_BITS 8
+#define LOOP_OP_CONTROL 8
+
+/* control.c; all on the loop's thread, and all take NULL */
+struct control;
+struct io_uring;
+
+/* Listen at config->control. NULL if there is none, or if it cannot be had. */
+struct control *control_start(struct vm *vm, struct io_uring *ring);
+/* A request has ended in @res; @data is what control.c gave it. */
+void control_done(struct control *control, uint64_t data, int res);
+/* Now and then: send clients away that take too long. */
+void control_tick(struct control *control);
+/* Take no more clients and cancel what is under way, until control_busy() says it is over. */
+void control_stop(struct control *control);
+bool control_busy(const struct control *control);
+void control_free(struct control *control);
+
 /* stats.c */
+/* stats_document() - the counters as one JSON text with a newline; free(). NULL: no memory. */
+char *stats_document(const struct vm *vm);
 void stats_sum(const struct vm *vm, struct mark *sum);
 void stats_result(const struct vm *vm, struct vmm_result *result);
 

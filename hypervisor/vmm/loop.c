@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Stage: VMM - the event loop of the main thread, on io_uring: the console's output, the
- * signals that end a run, the deadline, a tick, and the eventfd by which vCPU threads say
- * that something has changed. vCPUs never wait for it, except for room on the console.
+ * signals that end a run, the deadline, a tick, the eventfd by which vCPU threads say that
+ * something has changed, and the control socket's clients (control.c). vCPUs never wait
+ * for it, except for room on the console.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -14,7 +15,7 @@
 
 #include <vmm/internal.h>
 
-#define RING_ENTRIES 16
+#define RING_ENTRIES 64
 #define TICK_NS 500000000LL
 #define QUIET_TICKS 2 /* without an exit, before the vCPUs are asked whether they sleep */
 
@@ -25,13 +26,15 @@ enum op {
 	OP_DEADLINE,
 	OP_WRITE,
 	OP_WRITABLE,
-	OP_CANCEL
+	OP_CANCEL,
+	OP_CONTROL = LOOP_OP_CONTROL /* control.c's; the rest of the 64 bits is its own */
 };
 
 struct loop {
 	struct vm *vm;
 	struct io_uring ring;
 	int signal_fd;
+	struct control *control;
 	struct timespec start;
 	struct __kernel_timespec tick, deadline;
 	bool writing; /* a console write (or the wait for it) is in flight */
@@ -166,6 +169,7 @@ static void tick(struct loop *loop)
 	struct mark sum;
 
 	show_progress(loop);
+	control_tick(loop->control);
 	stats_sum(vm, &sum);
 	/* The kicks of the last check are exits too. */
 	if (sum.exits > loop->exits_seen + (loop->quiet >= QUIET_TICKS ? vm->nr_vcpus : 0))
@@ -183,9 +187,9 @@ static void tick(struct loop *loop)
 	arm_timer(loop, OP_TICK, &loop->tick);
 }
 
-static void handle(struct loop *loop, enum op op, int res)
+static void handle(struct loop *loop, uint64_t data, int res)
 {
-	switch (op) {
+	switch ((enum op)(data & ((1U << LOOP_OP_BITS) - 1))) {
 	case OP_SIGNAL:
 		read_signal(loop);
 		break;
@@ -206,6 +210,9 @@ static void handle(struct loop *loop, enum op op, int res)
 		loop->writing = false;
 		break;
 	case OP_CANCEL:
+		break;
+	case OP_CONTROL:
+		control_done(loop->control, data >> LOOP_OP_BITS, res);
 		break;
 	}
 }
@@ -232,7 +239,7 @@ static int turn(struct loop *loop)
 		return rc;
 	io_uring_for_each_cqe(&loop->ring, head, cqe)
 	{
-		handle(loop, (enum op)io_uring_cqe_get_data64(cqe), cqe->res);
+		handle(loop, io_uring_cqe_get_data64(cqe), cqe->res);
 		nr++;
 	}
 	io_uring_cq_advance(&loop->ring, nr);
@@ -260,6 +267,10 @@ static int drain(struct loop *loop, enum vmm_end end)
 	}
 	write_console(loop);
 	while (!rc && loop->writing)
+		rc = turn(loop);
+	/* The kernel may still hold its buffers. */
+	control_stop(loop->control);
+	while (!rc && control_busy(loop->control))
 		rc = turn(loop);
 	return rc;
 }
@@ -306,6 +317,7 @@ int loop_run(struct vm *vm, struct vmm_error *error)
 		return ring_error(error, rc);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &loop.start);
+	loop.control = control_start(vm, &loop.ring);
 	poll_fd(&loop, OP_SIGNAL, loop.signal_fd, POLLIN);
 	poll_fd(&loop, OP_EVENT, vm->event_fd, POLLIN);
 	arm_timer(&loop, OP_TICK, &loop.tick);
@@ -318,6 +330,7 @@ int loop_run(struct vm *vm, struct vmm_error *error)
 	if (!rc)
 		rc = drain(&loop, end);
 	io_uring_queue_exit(&loop.ring);
+	control_free(loop.control);
 	close(loop.signal_fd);
 	if (rc)
 		return vmm_error_set(error, VMM_FAULT_HOST, -rc, "io_uring: %s", strerror(-rc));

@@ -5,6 +5,8 @@
  * the kernel handles by itself included.
  */
 #include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -90,6 +92,55 @@ void stats_result(const struct vm *vm, struct vmm_result *result)
 	}
 	stats_sum(vm, &sum);
 	result->kvm_exits = sum.kvm_exits;
+}
+
+/* KVM's "unknown" is JSON's null. */
+static json_t *known(uint64_t value)
+{
+	return value == ~0ULL ? json_null() : json_integer((json_int_t)value);
+}
+
+static json_t *counters(const struct pvb_host_stats *s, const struct mark *sum)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			 "calls", (json_int_t)s->calls, "batches", (json_int_t)s->batches,
+			 "partial", (json_int_t)s->partial, "failed", (json_int_t)s->failed,
+			 "entries", (json_int_t)s->entries, "ptes", (json_int_t)s->applied,
+			 "carried_a", (json_int_t)s->carried_a, "carried_d",
+			 (json_int_t)s->carried_d, "conflicts", (json_int_t)s->conflicts, "refused",
+			 (json_int_t)s->refused, "flush_range", (json_int_t)s->flush_range,
+			 "flush_all", (json_int_t)s->flush_all, "user_exits",
+			 (json_int_t)sum->exits, "exits", known(sum->kvm_exits));
+}
+
+char *stats_document(const struct vm *vm)
+{
+	struct pvb_host_stats stats = { 0 };
+	json_t *document, *hist, *name;
+	char *compact, *text = NULL;
+	struct mark sum;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		pvb_stats_add(&stats, &vm->vcpus[i].engine.stats);
+	stats_sum(vm, &sum);
+	hist = json_array();
+	for (unsigned int i = 0; i < PVB_HIST_BUCKETS; i++)
+		json_array_append_new(hist, json_integer((json_int_t)stats.hist[i]));
+	/* A path need not be UTF-8. */
+	name = json_string(vm->config->name ? vm->config->name : "");
+	document = json_pack("{s:i, s:s, s:o, s:i, s:i, s:i, s:I, s:o, s:o}", "schema", 1,
+			     "backend", "vmm", "name", name ? name : json_string(""), "pid",
+			     (int)getpid(), "vcpus", (int)vm->nr_vcpus, "registered",
+			     (int)__atomic_load_n(&vm->engine.registered, __ATOMIC_RELAXED),
+			     "features",
+			     (json_int_t)__atomic_load_n(&vm->engine.features, __ATOMIC_RELAXED),
+			     "counters", counters(&stats, &sum), "batch_entries", hist);
+	compact = document ? json_dumps(document, JSON_COMPACT) : NULL;
+	json_decref(document);
+	if (!compact || asprintf(&text, "%s\n", compact) < 0)
+		text = NULL;
+	free(compact);
+	return text;
 }
 
 const char *vmm_exit_name(unsigned int reason)

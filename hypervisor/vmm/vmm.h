@@ -53,6 +53,8 @@ struct vmm_config {
 	unsigned int timeout; /* seconds until the guest is stopped; 0: never */
 	int console; /* file descriptor for the guest's console; -1: thrown away */
 	FILE *log; /* where a crash is dumped */
+	const char *control; /* path of the socket that serves the counters (control.c); or NULL */
+	const char *name; /* of the guest, for the control socket; or NULL */
 	/* Called from the event loop about twice a second and with each record; may be NULL. */
 	void (*progress)(void *ctx, double seconds, unsigned int records);
 	void *progress_ctx;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage: tests - the agent's reading of documents and lists, with random damage, under ASan.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <agent/agent.h>
+
+static const char good[] =
+	"{\"schema\":1,\"backend\":\"vmm\",\"name\":\"demo\",\"pid\":1,\"vcpus\":2,"
+	"\"registered\":2,\"features\":31,\"counters\":{\"calls\":10,\"batches\":9,\"partial\":1,"
+	"\"failed\":0,\"entries\":20,\"ptes\":5120,\"flush_range\":3,\"flush_all\":4,\"exits\":null},"
+	"\"batch_entries\":[1,2,3,4,5,6,7,8,9,10,11,12]}";
+
+static void documents(void **state)
+{
+	struct agent_vm vm;
+
+	(void)state;
+	assert_true(agent_parse_vmm(good, strlen(good), &vm));
+	assert_string_equal(vm.name, "demo");
+	assert_int_equal(vm.value[COUNTER_PTES], 5120);
+	assert_int_equal(vm.value[COUNTER_FLUSHES], 7);
+	assert_false(agent_knows(&vm, COUNTER_EXITS));
+	assert_true(vm.has_hist);
+	assert_int_equal(vm.hist[11], 12);
+	assert_false(agent_parse_vmm("{}", 2, &vm));
+	assert_false(agent_parse_vmm("", 0, &vm));
+}
+
+/* Each byte cut off, each byte changed: what is read is checked by ASan, names by us. */
+static void damage(void **state)
+{
+	char text[sizeof(good)];
+	struct agent_vm vm;
+
+	(void)state;
+	for (size_t bytes = 0; bytes + 1 < sizeof(good) - 1; bytes++)
+		assert_false(agent_parse_vmm(good, bytes, &vm));
+	srand(1);
+	for (unsigned int round = 0; round < 20000; round++) {
+		memcpy(text, good, sizeof(good));
+		for (unsigned int i = 0; i <= round % 3; i++)
+			text[(size_t)rand() % (sizeof(good) - 1)] = (char)rand();
+		if (!agent_parse_vmm(text, sizeof(good) - 1, &vm))
+			continue;
+		assert_true(strlen(vm.name) < sizeof(vm.name));
+		for (const char *c = vm.name; *c; c++)
+			assert_true(*c >= ' ' && *c <= '~');
+	}
+}
+
+static void lists(void **state)
+{
+	struct agent_list list = { 0 };
+	struct agent_vm vm = { .fd = -1 };
+
+	(void)state;
+	for (unsigned int i = 0; i < AGENT_MAX_VMS; i++) {
+		vm.pid = (pid_t)i;
+		assert_true(agent_list_add(&list, &vm));
+	}
+	assert_false(list.more);
+	assert_false(agent_list_add(&list, &vm));
+	assert_true(list.more);
+	assert_int_equal(list.vms[AGENT_MAX_VMS - 1].pid, AGENT_MAX_VMS - 1);
+	agent_list_free(&list);
+}
+
+static void differences(void **state)
+{
+	struct agent_vm before = { .name = "x" }, now = { .name = "x" }, since;
+
+	(void)state;
+	agent_set(&before, COUNTER_CALLS, 100);
+	agent_set(&before, COUNTER_PTES, 100);
+	agent_set(&now, COUNTER_CALLS, 150);
+	agent_set(&now, COUNTER_PTES, 30); /* another VM, with the same process id */
+	since = agent_since(&now, &before);
+	assert_int_equal(since.value[COUNTER_CALLS], 50);
+	assert_int_equal(since.value[COUNTER_PTES], 30);
+}
+
+static void figures(void **state)
+{
+	struct agent_vm vm = { 0 };
+
+	(void)state;
+	assert_true(agent_figures(&vm).saved < 0);
+	assert_true(agent_figures(&vm).ptes_per_call < 0);
+	agent_set(&vm, COUNTER_CALLS, 10);
+	agent_set(&vm, COUNTER_PTES, 5120);
+	agent_set(&vm, COUNTER_FLUSHES, 5);
+	assert_true(agent_figures(&vm).saved == 5115);
+	assert_true(agent_figures(&vm).ptes_per_call == 512);
+	/* Calls for nothing: nothing is saved, and nothing wraps. */
+	agent_set(&vm, COUNTER_CALLS, 10000);
+	assert_true(agent_figures(&vm).saved == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(documents),   cmocka_unit_test(damage),  cmocka_unit_test(lists),
+		cmocka_unit_test(differences), cmocka_unit_test(figures),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
