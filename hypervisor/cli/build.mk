@@ -4,7 +4,8 @@
 
 VMM_SRCS := $(wildcard hypervisor/vmm/*.c hypervisor/xen/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
-CLI_LIBS := -luring -ljansson -lncursesw -ltinfo -lpthread
+VMM_LIBS := -luring -ljansson -lseccomp -lpthread
+CLI_LIBS := $(VMM_LIBS) -lncursesw -ltinfo
 
 $(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS) $(AGENT_SRCS) $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS)) \
 		$(B)/libpvbatch-inproc.a \

@@ -7,6 +7,7 @@
  *   backend.c   /dev/kvm or the testbed
  *   testbed.c   this program again, inside the testbed
  *   guest.c     one guest from its options to its result, with progress
+ *   contain.c   the process that it runs in
  *   measure.c   a run, here or there, to a document of results
  *   cmd_*.c, bench_*.c   the subcommands
  *   document.c, table.c, plot.c   what comes out

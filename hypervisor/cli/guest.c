@@ -8,6 +8,7 @@
 
 #include <agent/agent.h>
 #include <cli/cli.h>
+#include <cli/contain.h>
 
 #define QUIET_SECONDS 2.0
 #define LINE_SECONDS 10.0 /* between lines, where nobody can rewrite one */
@@ -58,7 +59,7 @@ int cli_guest(const struct cli_options *options, const struct vmm_host *host, co
 	int rc;
 
 	fflush(stdout);
-	rc = vmm_run(&config, host, result, &error);
+	rc = contain_run(&config, host, result, &error);
 	free(control);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);

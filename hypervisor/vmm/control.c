@@ -278,7 +278,9 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	unlink(control->path);
+	/* A confined process cannot: then it is up to whoever started it. */
+	if (!control->vm->config->sandbox)
+		unlink(control->path);
 	close(control->listen_fd);
 	for (unsigned int i = 0; i < CLIENTS; i++)
 		if (control->clients[i].fd >= 0)

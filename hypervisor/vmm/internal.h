@@ -15,6 +15,7 @@
  *   console.c   bytes from vCPU threads to the event loop
  *   loop.c      io_uring: console output, signals, timers, kicks
  *   control.c   the socket by which others read the counters, on the same ring
+ *   sandbox.c, ring.c   what is left to the process while a guest runs (sandbox.h)
  *   stats.c     exit counts
  *   dump.c      what a crash looks like
  */
@@ -155,6 +156,8 @@ struct vm {
 	struct vcpu *vcpus;
 
 	_Atomic int stopping; /* the vCPU threads leave */
+	pthread_mutex_t gate; /* held until the vCPU threads may begin */
+	unsigned int confined; /* VMM_CONFINED_* */
 	pthread_mutex_t lock; /* guards all below */
 	enum vmm_end end;
 	unsigned int code;
@@ -170,6 +173,8 @@ void vm_end(struct vm *vm, enum vmm_end end, unsigned int code, const char *form
 	__attribute__((format(printf, 4, 5)));
 void vm_wake_loop(struct vm *vm);
 void vm_kick_all(struct vm *vm);
+/* From the loop, when it is set up: confine the process if asked to, and let the vCPUs run. */
+int vm_begin(struct vm *vm, struct vmm_error *error);
 /* kvm.c: open /dev/kvm and check what is needed; the fd or -errno. */
 int kvm_open(struct vmm_error *error);
 

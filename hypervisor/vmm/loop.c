@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <vmm/internal.h>
+#include <vmm/sandbox.h>
 
 #define RING_ENTRIES 64
 #define TICK_NS 500000000LL
@@ -288,7 +289,7 @@ static int ring_error(struct vmm_error *error, int rc)
 int loop_possible(struct vmm_error *error)
 {
 	struct io_uring ring;
-	int rc = io_uring_queue_init(RING_ENTRIES, &ring, 0);
+	int rc = ring_open(&ring, RING_ENTRIES);
 
 	if (rc < 0)
 		return ring_error(error, rc);
@@ -299,9 +300,9 @@ int loop_possible(struct vmm_error *error)
 int loop_run(struct vm *vm, struct vmm_error *error)
 {
 	struct loop loop = { .vm = vm, .tick = { .tv_nsec = TICK_NS } };
-	enum vmm_end end;
+	enum vmm_end end = VMM_END_NONE;
 	sigset_t set;
-	int rc;
+	int rc, begun;
 
 	/* vm.c has blocked these in every thread. */
 	sigemptyset(&set);
@@ -311,7 +312,7 @@ int loop_run(struct vm *vm, struct vmm_error *error)
 	loop.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (loop.signal_fd < 0)
 		return vmm_error_set(error, VMM_FAULT_HOST, errno, "signalfd: %s", strerror(errno));
-	rc = io_uring_queue_init(RING_ENTRIES, &loop.ring, 0);
+	rc = ring_open(&loop.ring, RING_ENTRIES);
 	if (rc < 0) {
 		close(loop.signal_fd);
 		return ring_error(error, rc);
@@ -325,13 +326,16 @@ int loop_run(struct vm *vm, struct vmm_error *error)
 		loop.deadline.tv_sec = vm->config->timeout;
 		arm_timer(&loop, OP_DEADLINE, &loop.deadline);
 	}
-	while (!rc && (end = how_ended(vm)) == VMM_END_NONE)
+	begun = vm_begin(vm, error);
+	while (!begun && !rc && (end = how_ended(vm)) == VMM_END_NONE)
 		rc = turn(&loop);
-	if (!rc)
+	if (!begun && !rc)
 		rc = drain(&loop, end);
 	io_uring_queue_exit(&loop.ring);
 	control_free(loop.control);
 	close(loop.signal_fd);
+	if (begun)
+		return begun;
 	if (rc)
 		return vmm_error_set(error, VMM_FAULT_HOST, -rc, "io_uring: %s", strerror(-rc));
 	return 0;

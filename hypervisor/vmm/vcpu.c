@@ -152,6 +152,8 @@ void *vcpu_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	struct vm *vm = vcpu->vm;
 
+	pthread_mutex_lock(&vm->gate);
+	pthread_mutex_unlock(&vm->gate);
 	while (!atomic_load_explicit(&vm->stopping, memory_order_acquire)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0)) {
 			if (!interrupted(vcpu, errno))

@@ -4,6 +4,7 @@
  * that it has ended, stop the vCPUs, collect what happened.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include <vmm/internal.h>
+#include <vmm/sandbox.h>
 
 #define RAM_SLOT 0U
 /* Three pages that Intel CPUs without unrestricted guests need; any unused place does. */
@@ -119,6 +121,7 @@ int vm_create(struct vm *vm, struct vmm_error *error)
 	vm->vm_fd = -1;
 	vm->end = VMM_END_NONE;
 	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->gate, NULL);
 	vm->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	console_init(&vm->console, vm->event_fd);
 	if (vm->event_fd < 0)
@@ -157,9 +160,11 @@ void vm_destroy(struct vm *vm)
 	console_destroy(&vm->console);
 	if (vm->event_fd >= 0)
 		close(vm->event_fd);
+	pthread_mutex_destroy(&vm->gate);
 	pthread_mutex_destroy(&vm->lock);
 }
 
+/* Threads that wait at the gate: landlock is for those started after it, seccomp for all. */
 static int start_vcpus(struct vm *vm, struct vmm_error *error)
 {
 	pthread_attr_t attr;
@@ -178,6 +183,33 @@ static int start_vcpus(struct vm *vm, struct vmm_error *error)
 			vcpu->started = true;
 	}
 	pthread_attr_destroy(&attr);
+	return rc;
+}
+
+static int confine(struct vm *vm, int (*how)(struct vmm_error *error), struct vmm_error *error)
+{
+	int rc = vm->config->sandbox ? how(error) : 0;
+
+	if (rc > 0)
+		vm->confined |= (unsigned int)rc;
+	return rc < 0 ? rc : 0;
+}
+
+int vm_begin(struct vm *vm, struct vmm_error *error)
+{
+	int rc;
+
+	/* Where it seeds its tables from cannot be opened any more later. */
+	json_object_seed(0);
+	pthread_mutex_lock(&vm->gate);
+	rc = confine(vm, sandbox_files, error);
+	if (!rc)
+		rc = start_vcpus(vm, error);
+	if (!rc)
+		rc = confine(vm, sandbox_calls, error);
+	if (rc)
+		atomic_store(&vm->stopping, 1);
+	pthread_mutex_unlock(&vm->gate);
 	return rc;
 }
 
@@ -226,6 +258,7 @@ static int collect(struct vm *vm, struct vmm_result *result, struct vmm_error *e
 {
 	result->end = vm->end;
 	result->code = vm->code;
+	result->confined = vm->confined;
 	memcpy(result->why, vm->why, sizeof(result->why));
 	stats_result(vm, result);
 	result->nr_records = vm->nr_records;
@@ -298,9 +331,7 @@ int vmm_run(const struct vmm_config *config, const struct vmm_host *host, struct
 		rc = boot(vm, error);
 	if (!rc) {
 		clock_gettime(CLOCK_MONOTONIC, &begin);
-		rc = start_vcpus(vm, error);
-		if (!rc)
-			rc = loop_run(vm, error);
+		rc = loop_run(vm, error);
 		stop_vcpus(vm);
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		result->seconds = (double)(end.tv_sec - begin.tv_sec) +
@@ -310,7 +341,8 @@ int vmm_run(const struct vmm_config *config, const struct vmm_host *host, struct
 		rc = collect(vm, result, error);
 	vm_destroy(vm);
 	free(vm);
-	give_signals_back(&saved);
+	if (!config->sandbox)
+		give_signals_back(&saved);
 	return rc;
 }
 

@@ -53,6 +53,11 @@ struct vmm_config {
 	unsigned int timeout; /* seconds until the guest is stopped; 0: never */
 	int console; /* file descriptor for the guest's console; -1: thrown away */
 	FILE *log; /* where a crash is dumped */
+	/*
+	 * Confine the calling process for good before the guest's first instruction: nothing
+	 * is left to it but to return from vmm_run() and to end (sandbox.h).
+	 */
+	bool sandbox;
 	const char *control; /* path of the socket that serves the counters (control.c); or NULL */
 	const char *name; /* of the guest, for the control socket; or NULL */
 	/* Called from the event loop about twice a second and with each record; may be NULL. */
@@ -71,8 +76,14 @@ enum vmm_end {
 	VMM_END_HOST, /* an ioctl of the host failed; see why */
 };
 
+/* What a process has given away. */
+#define VMM_CONFINED_PRIVILEGES 1 /* no new ones */
+#define VMM_CONFINED_FILES 2 /* landlock */
+#define VMM_CONFINED_CALLS 4 /* seccomp */
+
 struct vmm_result {
 	enum vmm_end end;
+	unsigned int confined; /* VMM_CONFINED_*, as far as this kernel can */
 	unsigned int code; /* VMM_END_EXIT: the guest's; VMM_END_INTERRUPTED: the signal */
 	char why[200]; /* one line for the ends that need one */
 	double seconds;

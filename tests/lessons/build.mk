@@ -11,6 +11,6 @@ $(B)/tests/lessons-engine $(B)/tests/lessons-flow: $(B)/tests/lessons-%: \
 
 $(B)/tests/lessons-vmm: $(call objs,asan,tests/lessons/vmm.c $(VMM_SRCS) $(ENGINE_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_asan) $^ -luring -lpthread -lcmocka -o $@
+	$(CC) $(LDFLAGS_asan) $^ $(VMM_LIBS) -lcmocka -o $@
 
 CHECK_TESTS += $(B)/tests/lessons-engine $(B)/tests/lessons-flow $(B)/tests/lessons-vmm

@@ -19,15 +19,15 @@ VMM_MACHINES := vmm-machine vmm-machine-asan vmm-machine-tsan
 
 $(B)/tests/vmm-machine-host: $(call objs,host,$(VMM_MACHINE_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_host) $^ -luring -ljansson -lpthread -lcmocka -o $@
+	$(CC) $(LDFLAGS_host) $^ $(VMM_LIBS) -lcmocka -o $@
 
 $(B)/tests/vmm-machine-asan-host: $(call objs,asan,$(VMM_MACHINE_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_asan) $^ -luring -ljansson -lpthread -lcmocka -o $@
+	$(CC) $(LDFLAGS_asan) $^ $(VMM_LIBS) -lcmocka -o $@
 
 $(B)/tests/vmm-machine-tsan-host: $(call objs,tsan,$(VMM_MACHINE_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_tsan) $^ -luring -ljansson -lpthread -lcmocka -o $@
+	$(CC) $(LDFLAGS_tsan) $^ $(VMM_LIBS) -lcmocka -o $@
 
 # The same tests on this machine's /dev/kvm, whatever it is, and in the testbed.
 $(VMM_MACHINES:%=$(B)/tests/%): $(B)/tests/%: $(B)/tests/%-host $(VMM_TEST_GUEST)
