@@ -16,7 +16,7 @@ struct clean {
 	struct pvb_dirty_bitmap *bitmap;
 };
 
-static void touch(struct clean *clean, uint64_t addr, uint32_t nr)
+static inline void touch(struct clean *clean, uint64_t addr, uint32_t nr)
 {
 	struct pvb_touched *touched = clean->touched;
 	uint64_t end = addr + nr * PVB_PAGE_SIZE;
@@ -38,9 +38,12 @@ static bool is_dirty(uint64_t pte)
 	return pvb_pte_mapped(pte) && pvb_pte_dirty(pte);
 }
 
-/* How many entries from @ptep on, at most @max, are to be changed? */
-static uint32_t stretch(struct pvb_cpu *c, const uint64_t *ptep, uint32_t max,
-			bool (*wanted)(uint64_t pte))
+/*
+ * How many entries from @ptep on, at most @max, are to be changed? Inlined, with what
+ * @wanted asks: a page alone is the common case and costs what a transaction costs.
+ */
+static ALWAYS_INLINE uint32_t stretch(struct pvb_cpu *c, const uint64_t *ptep, uint32_t max,
+				      bool (*wanted)(uint64_t pte))
 {
 	uint32_t nr = 0;
 
@@ -59,7 +62,14 @@ static int wrprotect_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, 
 			n = 1;
 			continue;
 		}
-		pvb_wrprotect_ptes(walk->c, addr, ptep, n);
+		if (pvb_likely(n == 1)) {
+			uint64_t old = pvb_ptep_modify_prot_start(walk->c, addr, ptep);
+
+			pvb_ptep_modify_prot_commit(walk->c, addr, ptep, old,
+						    pvb_pte_wrprotect(old));
+		} else {
+			pvb_wrprotect_ptes(walk->c, addr, ptep, n);
+		}
 		pvb_walk_flush(walk, addr, addr + n * PVB_PAGE_SIZE);
 		touch(clean, addr, n);
 	}
@@ -74,7 +84,7 @@ static uint64_t bit_of(const struct clean *clean, uint64_t addr)
 	return (addr - vma->start) / PVB_PAGE_SIZE + vma->pgoff - clean->bitmap->pgoff;
 }
 
-static void record(struct clean *clean, uint64_t addr)
+static inline void record(struct clean *clean, uint64_t addr)
 {
 	struct pvb_dirty_bitmap *bitmap = clean->bitmap;
 	uint64_t bit = bit_of(clean, addr);
@@ -100,7 +110,13 @@ static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint
 			n = 1;
 			continue;
 		}
-		pvb_clear_young_dirty_ptes(walk->c, addr, ptep, n, PVB_CLEAR_DIRTY);
+		if (pvb_likely(n == 1)) {
+			uint64_t old = pvb_ptep_modify_prot_start(walk->c, addr, ptep);
+
+			pvb_ptep_modify_prot_commit(walk->c, addr, ptep, old, pvb_pte_mkclean(old));
+		} else {
+			pvb_clear_young_dirty_ptes(walk->c, addr, ptep, n, PVB_CLEAR_DIRTY);
+		}
 		pvb_walk_flush(walk, addr, addr + n * PVB_PAGE_SIZE);
 		touch(clean, addr, n);
 		for (uint32_t i = 0; i < n; i++)

@@ -12,6 +12,8 @@
 
 #include <pvbatch/mm.h>
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* @pte without A and D: a template whose entries keep their own (law 1). */
 static inline uint64_t pvb_pte_without_ad(uint64_t pte)
 {

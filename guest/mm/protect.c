@@ -8,8 +8,6 @@
  */
 #include "internal.h"
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 struct change {
 	struct pvb_walk walk; /* first: callbacks get a pointer to it */
 	uint64_t newprot;

@@ -13,13 +13,14 @@
 #define BENCH_MM_RUNS 128
 #define BENCH_MM_RANGES 32
 
-/* An operation on runs of PTEs: averages over the PTEs of a table, or of a part of one. */
+/* An operation on runs of PTEs, or on ranges: averages over a table, or a part of one. */
 struct bench_mm_run {
 	const char *operation;
 	const char *form; /* "batched", "generic" or "single" */
 	enum pvb_mode mode;
 	uint32_t run; /* PTEs in one call of the operation */
 	uint32_t ptes; /* all */
+	uint32_t counted; /* of them, with instructions */
 	uint64_t entries, hypercalls;
 	uint64_t instructions; /* of the guest's, in the operation */
 	uint64_t submit; /* and when lazy mode is left, with the flush */
@@ -30,7 +31,6 @@ struct bench_mm_range {
 	const char *locks; /* "one" or "split" */
 	enum pvb_mode mode;
 	uint32_t folio; /* pages that belong together */
-	uint32_t max_work; /* PTEs that the host does in one call */
 	bool unbatched; /* entry by entry though they do */
 	uint32_t pages, tables;
 	uint64_t entries, hypercalls, flushes;

@@ -24,7 +24,7 @@ int pvb_engine_vm_init(struct pvb_vm *vm, const struct pvb_backend *backend, uin
 		.offered = offered,
 		.phys_bits = phys_bits,
 		.max_bytes = PVB_BUFFER_MAX,
-		.max_work = 16 * PVB_PTES_PER_TABLE,
+		.max_work = PVB_MAX_WORK,
 	};
 	return 0;
 }

@@ -73,12 +73,19 @@ struct pvb_backend {
 	void (*stats)(void *ctx, struct pvb_host_stats *sum);
 };
 
+/*
+ * PTEs that one call changes at most, unless the backend's owner says otherwise: as many as
+ * the smallest buffer, one page, can name as whole tables. It takes well under a millisecond;
+ * should_yield is asked meanwhile.
+ */
+#define PVB_MAX_WORK (128 * PVB_PTES_PER_TABLE)
+
 struct pvb_vm {
 	const struct pvb_backend *backend;
 	uint64_t offered; /* PVB_F_*: what this host grants at most; 0: nothing to win here */
 	unsigned int phys_bits; /* width of a guest-physical address, 12..52 */
 	uint32_t max_bytes; /* largest registered buffer, PVB_BUFFER_MIN..MAX */
-	uint32_t max_work; /* PTEs per call, >= 512 */
+	uint32_t max_work; /* PTEs per call, >= 512; at first PVB_MAX_WORK */
 	/* Written by calls of any vCPU, always atomically: */
 	uint32_t version; /* negotiated; 0: not yet */
 	uint64_t features; /* negotiated: granted PVB_F_* */
