@@ -198,6 +198,7 @@ static bool promise_instructions(json_t *promises, const struct bench_mm *bench)
 static bool report_promises(const struct bench_mm *bench, json_t *promises)
 {
 	const uint32_t tables = bench->ranges[0].tables;
+	const uint32_t full_buffers = (tables + TABLES_A_CALL - 1) / TABLES_A_CALL;
 	bool kept = true;
 
 	printf("\n");
@@ -211,8 +212,7 @@ static bool report_promises(const struct bench_mm *bench, json_t *promises)
 		kept &= promise(promises, name, (double)full->entries, ENTRIES_MAX);
 	}
 	kept &= promise(promises, "change_protection, one lock: calls for 128 page tables",
-			(double)most_calls(bench, "one"),
-			(double)((tables + TABLES_A_CALL - 1) / TABLES_A_CALL));
+			(double)most_calls(bench, "one"), (double)full_buffers);
 	kept &= promise(promises, "change_protection, split locks: calls a page table",
 			per(most_calls(bench, "split"), tables), CALLS_MAX);
 	if (bench->steps.stepping)
