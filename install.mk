@@ -3,6 +3,7 @@
 # PREFIX, DESTDIR, and the usual directories below PREFIX may be set.
 
 BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib
 LIBEXECDIR ?= $(PREFIX)/libexec/pvbatch
 INCLUDEDIR ?= $(PREFIX)/include
@@ -25,9 +26,10 @@ $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc: $(B)/%.pc: docs/pkgconfig/%.pc.in
 
 .PHONY: install
 install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR) $(PKGCONFIGDIR) $(DOCDIR) \
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(PKGCONFIGDIR) $(DOCDIR) \
 		$(INCLUDEDIR)/pvbatch $(LIBEXECDIR)/guest $(LIBEXECDIR)/testbed)
 	install -m 755 $(B)/pvbatch $(DESTDIR)$(BINDIR)
+	install -m 755 $(B)/pvbatchd $(DESTDIR)$(SBINDIR)
 	install -m 644 $(INSTALL_LIBS) $(DESTDIR)$(LIBDIR)
 	install -m 644 $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc $(DESTDIR)$(PKGCONFIGDIR)
 	install -m 644 $(INSTALL_HEADERS) $(DESTDIR)$(INCLUDEDIR)/pvbatch

@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The host agent. AGENT_SRCS is what `pvbatch` shares with it.
+# build/pvbatchd, the host agent. AGENT_SRCS is what `pvbatch` shares with it.
 
 AGENT_SRCS := $(addprefix hypervisor/agent/,counters.c list.c runtime.c scan.c source_kvm.c \
 	source_vmm.c)
+AGENT_DAEMON_SRCS := $(addprefix hypervisor/agent/,events.c http.c main.c metrics.c ring.c \
+	scan_thread.c switches.c version.c virt.c wish.c)
+AGENT_DAEMON_LIBS := -luring -ljansson -lmicrohttpd -lvirt -lexpat -lsystemd -lpthread
+
+$(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/agent/version.o): CFLAGS_EXTRA := -I$(B)/gen
+$(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/agent/version.o): $(B)/gen/version.h
+
+$(B)/pvbatchd: $(call objs,host,$(AGENT_SRCS) $(AGENT_DAEMON_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ $(AGENT_DAEMON_LIBS) -o $@
+
+ALL += $(B)/pvbatchd

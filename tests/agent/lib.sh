@@ -12,8 +12,9 @@ stop_all() {
 	local pid
 
 	for pid in "${pids[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
+		kill -KILL "$pid"
+		wait "$pid"
+	done 2>/dev/null
 	rm -rf "$tmp"
 }
 trap stop_all EXIT

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <agent/agent.h>
+#include <agent/wish.h>
 
 static const char good[] =
 	"{\"schema\":1,\"backend\":\"vmm\",\"name\":\"demo\",\"pid\":1,\"vcpus\":2,"
@@ -106,11 +107,54 @@ static void figures(void **state)
 	assert_true(agent_figures(&vm).saved == 0);
 }
 
+static enum wish wish(const char *xml)
+{
+	return wish_parse(xml, strlen(xml));
+}
+
+#define NS "urn:pvbatch:domain:1"
+
+static void wishes(void **state)
+{
+	char text[] = "<p:pvbatch xmlns:p='" NS "' enabled='yes'/>", spoilt[sizeof(text)];
+	char *large;
+
+	(void)state;
+	assert_int_equal(wish(text), WISH_ON);
+	assert_int_equal(wish("<pvbatch xmlns='" NS "' enabled='no'></pvbatch>"), WISH_OFF);
+	assert_int_equal(wish("<pvbatch enabled='no'>\n</pvbatch>"), WISH_OFF);
+	assert_int_equal(wish("<pvbatch xmlns='urn:other' enabled='no'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='1'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='no' enabled='yes'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='no' rate='1'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='no'><x/></pvbatch>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='no'>x</pvbatch>"), WISH_BAD);
+	assert_int_equal(wish("<!DOCTYPE a [<!ENTITY b 'no'>]><pvbatch enabled='&b;'/>"), WISH_BAD);
+	assert_int_equal(wish("<!DOCTYPE pvbatch><pvbatch enabled='no'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch enabled='no'/><pvbatch enabled='no'/>"), WISH_BAD);
+	assert_int_equal(wish(""), WISH_BAD);
+	large = calloc(1, WISH_BYTES_MAX + 64);
+	assert_non_null(large);
+	memset(large, ' ', WISH_BYTES_MAX + 1);
+	memcpy(large, "<pvbatch enabled='no'>", 22);
+	snprintf(large + WISH_BYTES_MAX - 12, 64, "</pvbatch>  ");
+	assert_int_equal(wish_parse(large, WISH_BYTES_MAX), WISH_OFF);
+	assert_int_equal(wish_parse(large, WISH_BYTES_MAX + 1), WISH_BAD);
+	free(large);
+	srand(1);
+	for (unsigned int round = 0; round < 20000; round++) {
+		memcpy(spoilt, text, sizeof(text));
+		spoilt[(size_t)rand() % (sizeof(text) - 1)] = (char)rand();
+		wish_parse(spoilt, (size_t)rand() % sizeof(text));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents),   cmocka_unit_test(damage),  cmocka_unit_test(lists),
-		cmocka_unit_test(differences), cmocka_unit_test(figures),
+		cmocka_unit_test(differences), cmocka_unit_test(figures), cmocka_unit_test(wishes),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
