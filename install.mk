@@ -30,6 +30,7 @@ install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 		$(INCLUDEDIR)/pvbatch $(LIBEXECDIR)/guest $(LIBEXECDIR)/testbed)
 	install -m 755 $(B)/pvbatch $(DESTDIR)$(BINDIR)
 	install -m 755 $(B)/pvbatchd $(DESTDIR)$(SBINDIR)
+	install -m 755 $(B)/pvbatch-domain $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 $(INSTALL_LIBS) $(DESTDIR)$(LIBDIR)
 	install -m 644 $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc $(DESTDIR)$(PKGCONFIGDIR)
 	install -m 644 $(INSTALL_HEADERS) $(DESTDIR)$(INCLUDEDIR)/pvbatch
@@ -37,6 +38,6 @@ install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 	install -m 755 tests/testbed/run-kvm tests/testbed/init $(B)/testbed/kvm-hold \
 		$(DESTDIR)$(LIBEXECDIR)/testbed
 	install -m 644 tests/testbed/lib.sh $(DESTDIR)$(LIBEXECDIR)/testbed
-	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
+	install -m 644 $(wildcard docs/*.md docs/*.rng) $(DESTDIR)$(DOCDIR)
 	$(foreach man,$(INSTALL_MANS),install -D -m 644 $(man) \
 		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(man)))/$(notdir $(man));)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# build/pvbatchd, the host agent. AGENT_SRCS is what `pvbatch` shares with it.
+# build/pvbatchd, the host agent, and build/pvbatch-domain, which pvbatch starts. AGENT_SRCS is what `pvbatch` shares with it.
 
 AGENT_SRCS := $(addprefix hypervisor/agent/,counters.c list.c runtime.c scan.c source_kvm.c \
 	source_vmm.c)
@@ -14,4 +14,8 @@ $(B)/pvbatchd: $(call objs,host,$(AGENT_SRCS) $(AGENT_DAEMON_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_host) $^ $(AGENT_DAEMON_LIBS) -o $@
 
-ALL += $(B)/pvbatchd
+$(B)/pvbatch-domain: $(call objs,host,hypervisor/agent/domain.c hypervisor/agent/wish.c)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ -ljansson -lvirt -lexpat -o $@
+
+ALL += $(B)/pvbatchd $(B)/pvbatch-domain

@@ -24,3 +24,9 @@ $(B)/tests/agent-schema: tests/agent/schema docs/pvbatch.rng docs/libvirt.md
 	@printf '#!/bin/sh\nexec %s\n' $< >$@ && chmod +x $@
 
 CHECK_TESTS += $(B)/tests/agent-schema
+
+$(B)/tests/agent-libvirtd: tests/agent/libvirtd $(B)/pvbatch $(B)/pvbatchd $(B)/pvbatch-domain
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s %s %s %s\n' $^ >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/agent-libvirtd
