@@ -52,6 +52,10 @@ static void run_workload(void)
 		demo_exit(workload_selfcheck());
 	case WORKLOAD_CONFORM:
 		demo_exit(workload_conform());
+	case WORKLOAD_HOSTILE:
+		demo_exit(workload_hostile());
+	case WORKLOAD_VICTIM:
+		demo_exit(workload_victim());
 	case WORKLOAD_HALT:
 		workload_halt();
 	case WORKLOAD_TRIPLE:

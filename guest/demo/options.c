@@ -9,8 +9,13 @@
 #include "lib.h"
 #include "mm.h"
 
+/* guest/hostile.elf is this kernel with another default. */
+#ifndef DEMO_WORKLOAD
+#define DEMO_WORKLOAD WORKLOAD_RACE
+#endif
+
 struct options options = {
-	.workload = WORKLOAD_RACE,
+	.workload = DEMO_WORKLOAD,
 	.apply = APPLY_HOST | APPLY_GUEST,
 	.mode = MODE_PER_ENTRY | MODE_BATCHED | MODE_RANGE,
 };
@@ -20,7 +25,7 @@ struct choice {
 	uint32_t value;
 };
 
-#define MAX_CHOICES 9
+#define MAX_CHOICES 11
 
 /* A key takes one of choices, or, where it has none, a number from min to max. */
 struct key {
@@ -45,6 +50,8 @@ static const struct key keys[] = {
 	    { "mm", WORKLOAD_MM },
 	    { "selfcheck", WORKLOAD_SELFCHECK },
 	    { "conform", WORKLOAD_CONFORM },
+	    { "hostile", WORKLOAD_HOSTILE },
+	    { "victim", WORKLOAD_VICTIM },
 	    { "halt", WORKLOAD_HALT },
 	    { "triple", WORKLOAD_TRIPLE } } },
 	{ "fault",
@@ -82,6 +89,12 @@ static const struct key keys[] = {
 	  0,
 	  0,
 	  { { "lost-dirty", PLANT_LOST_DIRTY }, { "no-flush", PLANT_NO_FLUSH } } },
+	{ "end",
+	  &options.end,
+	  0,
+	  0,
+	  { { "done", END_DONE }, { "exit", END_EXIT }, { "triple", END_TRIPLE } } },
+	{ "seed", &options.seed, 0, ~0U, { { NULL, 0 } } },
 	{ "pages", &options.pages, 1, WORK_PAGES_MAX, { { NULL, 0 } } },
 	{ "rounds", &options.rounds, 1, 1000000, { { NULL, 0 } } },
 	{ "batch", &options.batch, 1, PVB_PTES_PER_TABLE, { { NULL, 0 } } },
@@ -154,6 +167,8 @@ void options_parse(const char *cmdline)
 	if (!options.pages)
 		options.pages = options.workload == WORKLOAD_RACE ? 1024 : 4096;
 	if (!options.rounds)
-		options.rounds = options.workload == WORKLOAD_RACE ? 4 : 9;
+		options.rounds = options.workload == WORKLOAD_RACE    ? 4 :
+				 options.workload == WORKLOAD_HOSTILE ? 2000 :
+									9;
 	options.lock_all = lock_choice;
 }

@@ -16,6 +16,8 @@ enum workload {
 	WORKLOAD_MM,
 	WORKLOAD_SELFCHECK,
 	WORKLOAD_CONFORM,
+	WORKLOAD_HOSTILE,
+	WORKLOAD_VICTIM,
 	WORKLOAD_HALT,
 	WORKLOAD_TRIPLE,
 };
@@ -41,6 +43,13 @@ enum plant {
 	PLANT_NO_FLUSH, /* batches lose their flush */
 };
 
+/* How a hostile guest ends. */
+enum end {
+	END_DONE, /* when all CPUs are through */
+	END_EXIT, /* CPU 0 leaves while the others go on */
+	END_TRIPLE, /* the same, by a triple fault */
+};
+
 /* Which of the modes that exist are run, as bits. */
 #define APPLY_HOST 1U
 #define APPLY_GUEST 2U
@@ -62,6 +71,8 @@ struct options {
 	uint32_t vcpus; /* how many take part; 0: all */
 	bool lock_all; /* one lock section for all tables instead of one for each */
 	uint32_t plant; /* enum plant */
+	uint32_t end; /* enum end */
+	uint32_t seed; /* of what is random */
 };
 
 extern struct options options;

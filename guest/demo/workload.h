@@ -26,6 +26,9 @@ unsigned int workload_mm(void);
 /* The host's answers to right and wrong batches, and the library's counters (selfcheck.c). */
 unsigned int workload_selfcheck(void);
 unsigned int workload_conform(void);
+/* Batches from good to nonsense, from all CPUs (hostile.c), and who must not notice (victim.c). */
+unsigned int workload_hostile(void);
+unsigned int workload_victim(void);
 void workload_halt(void) __attribute__((noreturn));
 void workload_triple(void) __attribute__((noreturn));
 /* workload_fault() - provoke the exception that options.fault names; ends in its dump. */

@@ -3,6 +3,7 @@
  * Stage: command line - `pvbatch run`: a guest, and the table of what it measured.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <cli/document.h>
 
@@ -15,6 +16,12 @@ static const char doc[] =
 	"whether an Accessed or Dirty bit was lost.\vWORDs are the guest's command line, for the "
 	"demo guest for example workload=race pages=4096.\n\n" CLI_EXIT_CODES;
 
+/* A guest that attacks its host compares nothing with ledgers. */
+static bool hostile(const struct cli_options *options)
+{
+	return !strcmp(options->guest, "hostile");
+}
+
 static int judge(const struct cli_options *options, const json_t *document)
 {
 	struct document_sums sums;
@@ -26,7 +33,7 @@ static int judge(const struct cli_options *options, const json_t *document)
 		return CLI_FAILED;
 	}
 	/* The default run promises a comparison with the ledgers. */
-	if (!options->cmdline && !sums.verified) {
+	if (!options->cmdline && !hostile(options) && !sums.verified) {
 		cli_say("the guest compared no page with its ledgers: nothing is proven");
 		return CLI_FAILED;
 	}
@@ -43,7 +50,7 @@ static int run(struct cli_options *options)
 		code = document_writable(options->json);
 	if (code)
 		return code;
-	code = cli_measure(options, DEFAULT_CMDLINE, &document);
+	code = cli_measure(options, hostile(options) ? "" : DEFAULT_CMDLINE, &document);
 	if (!document)
 		return code;
 	if (!cli_in_testbed())

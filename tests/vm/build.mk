@@ -23,6 +23,11 @@ $(VM_SETS:%=$(B)/tests/%-testbed): $(B)/tests/%-testbed: $(B)/tests/%-here $(VM_
 $(VM_SETS:%=$(B)/tests/%-handler): $(B)/tests/%-handler: $(B)/tests/%-here $(VM_ARGS)
 	@printf '#!/bin/sh\nexec tests/vm/on-testbed --handler %s %s %s\n' $^ >$@ && chmod +x $@
 
+$(B)/tests/vm-hostile: tests/vm/hostile $(B)/pvbatch $(B)/guest/hostile.elf $(DEMO_ELF)
+	@printf '#!/bin/sh\nexec tests/vm/hostile $(B)/pvbatch\n' >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/vm-hostile
+
 CHECK_TESTS += $(B)/tests/vm-demo
 SLOW_TESTS += $(B)/tests/vm-figures $(B)/tests/vm-memory $(VM_SETS:%=$(B)/tests/%-testbed) \
 	$(VM_SETS:%=$(B)/tests/%-handler)

@@ -6,8 +6,8 @@ CFLAGS_xen := $(CFLAGS_guest) -DDEMO_XEN
 $(eval $(call variant_rules,xen))
 
 DEMO_XEN_SRCS := $(wildcard guest/demo/xen/*.c guest/demo/xen/*.S guest/core/xen/*.c) \
-	$(addprefix guest/demo/,basics.c check.c conform.c console.c dump.c host.c lib.c main.c measure.c memory.c \
-		options.c pass.c race.c race_workers.c smp.c toggle.c trap.c)
+	$(addprefix guest/demo/,basics.c check.c conform.c console.c dump.c hostile.c host.c lib.c main.c measure.c memory.c \
+		options.c pass.c race.c race_workers.c smp.c toggle.c trap.c victim.c)
 DEMO_XEN_ELF := $(B)/guest/demo-xen.elf
 
 $(DEMO_XEN_ELF): $(call objs,xen,$(DEMO_XEN_SRCS)) $(B)/libpvbatch-guest.a guest/demo/xen/xen.lds
