@@ -68,7 +68,7 @@ int64_t pvb_call_submit(struct pvb_cpu *c, struct pvb_guest_stats *stats,
 		/* Progress 0 with no error is an error, and so is progress to nowhere. */
 		if (hdr->done > nr || hdr->done < *start ||
 		    (hdr->done == *start && hdr->done_ptes <= *skip) ||
-		    (hdr->done < nr && hdr->done_ptes >= pvb_entries(c)[hdr->done].nr))
+		    hdr->done_ptes >= (hdr->done < nr ? pvb_entries(c)[hdr->done].nr : 1U))
 			return -PVB_EPROTO;
 		stats->partial++;
 		*start = hdr->done;
