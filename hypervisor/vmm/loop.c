@@ -236,7 +236,8 @@ static int turn(struct loop *loop)
 	int rc;
 
 	rc = io_uring_submit_and_wait(&loop->ring, 1);
-	if (rc < 0 && rc != -EINTR)
+	/* Interrupted, short of memory, or to be emptied first: what is there is handled. */
+	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return rc;
 	io_uring_for_each_cqe(&loop->ring, head, cqe)
 	{
