@@ -117,7 +117,9 @@ static void lie(void)
 
 static void false_progress_is_an_error(void **state)
 {
-	static const uint32_t lies[][2] = { { 0, 0 }, { 5, 0 }, { 0, 4 }, { UINT32_MAX, 0 }, { 1, 1 } };
+	static const uint32_t lies[][2] = {
+		{ 0, 0 }, { 5, 0 }, { 0, 4 }, { UINT32_MAX, 0 }, { 1, 1 }
+	};
 
 	(void)state;
 	for (unsigned int i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
