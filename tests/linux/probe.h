@@ -23,6 +23,26 @@ static const char *const probe_counters[] = {
 	"io_exits",  "insn_emulation", "pvb_calls",   "pvb_ptes",
 };
 
+/*
+ * On Xen there is nobody to ask: QEMU itself counts (tests/xen/count-exits.c), and takes
+ * these for what they say. For everything else they are NOPs.
+ */
+enum probe_mark {
+	PROBE_BEGIN = 1, /* count from here */
+	PROBE_END, /* up to here */
+	PROBE_ROW, /* a row is printed: write down the sum and begin another */
+	PROBE_FORGET, /* what was counted since the last row is not to count */
+};
+
+#define PROBE_MARK_OPCODE 0x0f, 0x1f, 0x80 /* nopl of a 32-bit displacement */
+#define PROBE_MARK_BASE 0x70766200
+#define PROBE_STRING_(...) #__VA_ARGS__
+#define PROBE_STRING(...) PROBE_STRING_(__VA_ARGS__)
+#define PROBE_MARK(mark)                                                                 \
+	__asm__ volatile(".byte " PROBE_STRING(PROBE_MARK_OPCODE) "\n\t.long %c0" ::"i"( \
+				 PROBE_MARK_BASE + (mark))                               \
+			 : "memory")
+
 #define PROBE_COUNTERS (sizeof(probe_counters) / sizeof(probe_counters[0]))
 
 #endif /* TESTS_LINUX_PROBE_H */

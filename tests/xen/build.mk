@@ -41,12 +41,18 @@ $(B)/tests/xen-linux: tests/xen/test-linux $(B)/tests/xen-stress $(B)/tests/linu
 
 SLOW_TESTS += $(B)/tests/xen-linux
 
+$(B)/tests/count-exits.so: tests/xen/count-exits.c tests/linux/probe.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_host) -shared -fPIC $< -o $@
+
+XEN_BENCH := $(B)/tests/linux-guest $(B)/tests/count-exits.so
+
 .PHONY: run-xen-linux bench-xen
 
 ##: make run-xen-linux  Linux as PV domain of a real Xen: the table, feature off and on
-run-xen-linux: linux deps-build $(B)/tests/linux-guest
+run-xen-linux: linux deps-build $(XEN_BENCH)
 	tests/xen/bench-linux
 
 ##: make bench-xen   the same with the unmodified kernel beside it: build/bench/xen.json
-bench-xen: linux linux-baseline deps-build $(B)/tests/linux-guest
-	tests/xen/bench-linux --json $(B)/bench/xen.json --configs "baseline off on"
+bench-xen: linux linux-baseline deps-build $(XEN_BENCH)
+	tests/xen/bench-linux --json $(B)/bench/xen.json --configs "xen off xen+pvbatch"
