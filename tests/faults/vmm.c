@@ -192,7 +192,7 @@ static void interrupted_everywhere(void **state)
 	setitimer(ITIMER_PROF, &often, NULL);
 	setitimer(ITIMER_VIRTUAL, &often, NULL);
 	for (unsigned int i = 0; i < 3; i++)
-		assert_int_equal(run("record 200", 2, -1), VMM_END_EXIT);
+		assert_int_equal(run("flood 300", 2, -1), VMM_END_EXIT);
 	assert_int_equal(run("flush 5", 3, -1), VMM_END_EXIT);
 	setitimer(ITIMER_PROF, &never, NULL);
 	setitimer(ITIMER_VIRTUAL, &never, NULL);
