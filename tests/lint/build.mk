@@ -20,6 +20,7 @@ lint-format:
 lint-layers:
 	@docs/gen-abi --check
 	@tests/lint/layers
+	@tests/lint/promises
 
 lint-shell:
 	@shellcheck -x $(SHELL_FILES)
