@@ -167,8 +167,8 @@ static enum pvb_status check_table(void *ctx, pvb_gpa_t table)
 	return kvm_is_visible_memslot(slot) ? PVB_ST_OK : PVB_ST_BAD_GPA;
 }
 
-/* kvm_pvb_drain() - synchronise what is collected. Afterwards no vCPU uses what it lowered. */
-void kvm_pvb_drain(struct kvm_vcpu *vcpu)
+/* drain() - synchronise what is collected. Afterwards no vCPU uses what that has lowered. */
+static void drain(struct kvm_vcpu *vcpu)
 {
 	struct kvm_pvb_vcpu *v = vcpu->arch.pvb;
 
@@ -191,8 +191,9 @@ static void changed(void *ctx, const struct pvb_changed_run *run)
 	};
 	v->nr_ptes += run->nr;
 	v->named = true;
+	v->flushed = false;
 	if (v->nr_runs == PVB_RUNS || v->nr_ptes >= PVB_RUN_PTES)
-		kvm_pvb_drain(ctx);
+		drain(ctx);
 }
 
 /* Longer local ranges are cheaper as a flush of everything. */
@@ -224,7 +225,7 @@ static void flush(void *ctx, const struct pvb_flush_req *req)
 	struct kvm_vcpu *vcpu = ctx;
 	struct kvm_pvb_vcpu *v = to_pvb(ctx);
 
-	kvm_pvb_drain(vcpu);
+	drain(vcpu);
 	trace_kvm_pvb_flush(vcpu->vcpu_id, req->type, req->local, pvb_gva_raw(req->va), req->pages,
 			    v->flushed);
 	++vcpu->stat.pvb_flushes;
@@ -237,6 +238,23 @@ static void flush(void *ctx, const struct pvb_flush_req *req)
 		flush_local(vcpu, req);
 	else
 		kvm_flush_remote_tlbs(vcpu->kvm);
+	v->flushed |= req->type == PVB_FLUSH_ALL && !req->local;
+}
+
+/*
+ * kvm_pvb_finish() - the call is over. In guest-apply mode what was named is flushed with it,
+ * whatever flush the batch has carried: the guest will not ask again (docs/linux.md).
+ *
+ * That the drain has lowered nothing does not say that the TLBs hold nothing: KVM may have
+ * synchronised the entry before, when the table was linked, and left the flush to the guest.
+ */
+void kvm_pvb_finish(struct kvm_vcpu *vcpu)
+{
+	struct kvm_pvb_vcpu *v = vcpu->arch.pvb;
+
+	drain(vcpu);
+	if (v->named && !v->flushed && kvm_pvb_names_changes(vcpu))
+		kvm_flush_remote_tlbs(vcpu->kvm);
 }
 
 /* should_yield() - end the call when the vCPU's thread has something else to do. */
@@ -245,7 +263,7 @@ static bool should_yield(void *ctx)
 	struct kvm_vcpu *vcpu = ctx;
 
 	if (need_resched()) {
-		kvm_pvb_drain(vcpu);
+		drain(vcpu);
 		cond_resched();
 	}
 	return signal_pending(current);

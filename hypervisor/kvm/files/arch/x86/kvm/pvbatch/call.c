@@ -114,20 +114,11 @@ static void update_promise(struct kvm_vcpu *vcpu, struct kvm_pvb *pvb)
 /* withdraw() - void the negotiation and all registrations. pvb->lock is held. */
 static void withdraw(struct kvm *kvm, struct kvm_pvb *pvb)
 {
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
-
 	lockdep_assert_held(&pvb->lock);
 	WRITE_ONCE(pvb->generation, pvb->generation + 1);
 	pvb_engine_vm_reset(&pvb->vm);
 	WRITE_ONCE(pvb->vm.registered, 0);
-	kvm_for_each_vcpu(i, vcpu, kvm) {
-		if (!READ_ONCE(vcpu->arch.pvb_promise))
-			continue;
-		kvm_pvb_set_promise(vcpu, false, false);
-		kvm_make_request(KVM_REQ_TLB_FLUSH_GUEST, vcpu);
-		kvm_vcpu_kick(vcpu);
-	}
+	kvm_pvb_end_promises(kvm);
 }
 
 /* kvm_pvb_withdraw() - the VM's switch was turned off. Any thread. */
@@ -253,9 +244,9 @@ unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigne
 		v->flushed = false;
 		result = pvb_engine_call(&v->engine, call, a0, a1, 0);
 		/* A batch without a flush, or one that is to be continued. */
-		kvm_pvb_drain(vcpu);
-		account(vcpu, v);
+		kvm_pvb_finish(vcpu);
 	}
+	account(vcpu, v);
 	trace_kvm_pvb_call(vcpu->vcpu_id, call, a0, a1, result);
 	return result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stage: in-kernel KVM - what call.c, backend.c and mmu_sync.h share.
+ * Stage: in-kernel KVM - what call.c, backend.c, mmu_sync.h and mmu_promise.h share.
  *
  * One struct kvm_pvb per VM, made with it; one struct kvm_pvb_vcpu per vCPU, made at
  * the vCPU's first call and freed with it.
@@ -55,7 +55,7 @@ struct kvm_pvb_vcpu {
 	unsigned int nr_runs;
 	unsigned int nr_ptes; /* in runs */
 	bool named; /* this call has named a run */
-	bool flushed; /* since the last run was named, all TLBs were flushed */
+	bool flushed; /* since the last run was named, all TLBs of all vCPUs were flushed */
 
 	struct kvm_host_map map; /* the table the engine has mapped */
 	struct kvm_pvb_page page; /* of guest memory that was copied from or to last */
@@ -70,11 +70,14 @@ struct kvm_pvb_vcpu {
 extern const struct pvb_backend kvm_pvb_backend;
 
 /* backend.c */
-void kvm_pvb_drain(struct kvm_vcpu *vcpu);
+void kvm_pvb_finish(struct kvm_vcpu *vcpu);
 
 /* mmu_sync.h */
 bool kvm_pvb_sync_runs(struct kvm_vcpu *vcpu, const struct kvm_pvb_run *runs, unsigned int nr);
+
+/* mmu_promise.h */
 void kvm_pvb_set_promise(struct kvm_vcpu *vcpu, bool promise, bool leaf_unsync);
+void kvm_pvb_end_promises(struct kvm *kvm);
 
 /* call.c */
 void kvm_pvb_withdraw(struct kvm *kvm);

@@ -136,8 +136,13 @@ static bool pvb_may_write(const struct kvm_memory_slot *slot)
 	return slot && !(slot->flags & (KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY));
 }
 
-/* pvb_remake() - permissions differ, the page does not. */
-static void pvb_remake(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *sptep, u64 want)
+/*
+ * pvb_remake() - permissions differ, the page does not. @lost: those that the guest takes.
+ * mmu_spte_update() asks for a flush if W goes; KVM leaves U and X to the guest's own flush,
+ * but this is that flush.
+ */
+static void pvb_remake(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *sptep, u64 want,
+		       u64 lost)
 {
 	struct kvm_memory_slot *slot = pvb_slot(sync, want >> PAGE_SHIFT);
 	u64 spte = *sptep, new;
@@ -149,7 +154,7 @@ static void pvb_remake(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spte
 	make_spte(sync->vcpu, sp, slot, want & ACC_ALL, want >> PAGE_SHIFT, spte_to_pfn(spte), spte,
 		  true, true, spte & shadow_host_writable_mask, &new);
 	/* make_spte() for a prefetch leaves A clear; there is no reason to lose it. */
-	sync->flush |= mmu_spte_update(sptep, new | (spte & shadow_accessed_mask));
+	sync->flush |= mmu_spte_update(sptep, new | (spte & shadow_accessed_mask)) || lost;
 	sync->in_place++;
 }
 
@@ -197,7 +202,7 @@ static void pvb_sync_entry(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsig
 		return;
 	}
 	sp->shadowed_translation[index] = want;
-	pvb_remake(sync, sp, sptep, want);
+	pvb_remake(sync, sp, sptep, want, differ & ~want);
 }
 
 /*
@@ -232,10 +237,13 @@ static int pvb_sync_quick(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsign
 	for (; i < end; i++) {
 		unsafe_get_user(cur, &gptes[i], fault);
 		spte = sptes[i];
-		if (spte == SHADOW_NONPRESENT_VALUE)
-			continue;
+		if (!is_shadow_present_pte(spte)) {
+			if (spte == SHADOW_NONPRESENT_VALUE)
+				continue;
+			break; /* MMIO: what shadowed[i] says is of an entry before it */
+		}
 		if (unlikely((cur ^ flags) & ~__PT_BASE_ADDR_MASK)) {
-			if ((cur & needed) != needed)
+			if ((cur & (needed | sync->rsvd)) != needed)
 				break;
 			flags = cur & ~__PT_BASE_ADDR_MASK;
 			granted = pvb_translation(flags, access);
@@ -466,161 +474,4 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu)
 	pvb_sync_flush(&sync);
 	write_unlock(&kvm->mmu_lock);
 	pvb_sync_account(&sync);
-}
-
-/* Most entries made dirty along with one that is written. */
-#define PVB_DIRTY_WINDOW 64
-
-/*
- * pvb_dirty_one() - set D of the entry at @gptep and let its shadow entry be written, if
- * D is all that is missing. False ends the streak.
- */
-static bool pvb_dirty_one(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int index,
-			  u64 __user *gptep)
-{
-	const u64 needed = PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_ACCESSED_MASK;
-	const u64 in_place = pvb_in_place();
-	u64 spte = sp->spt[index], gpte, dirty, want;
-
-	if (!is_shadow_present_pte(spte) || __get_user(gpte, gptep))
-		return false;
-	if ((gpte & (needed | PT_DIRTY_MASK | sync->rsvd)) != needed)
-		return false;
-	dirty = gpte | PT_DIRTY_MASK;
-	want = pvb_translation(dirty, sp->role.access);
-	if ((want ^ sp->shadowed_translation[index]) != ACC_WRITE_MASK || !(want & ACC_WRITE_MASK))
-		return false;
-	if ((spte & in_place) != in_place || !pvb_may_write(pvb_slot(sync, want >> PAGE_SHIFT)))
-		return false;
-	/* D first, then W: in between a write faults. */
-	if (__try_cmpxchg_user(gptep, &gpte, dirty, fault))
-		return false;
-	sp->shadowed_translation[index] = want;
-	WRITE_ONCE(sp->spt[index], spte | PT_WRITABLE_MASK);
-	return true;
-}
-
-/*
- * kvm_pvb_dirty_around() - @gva is being written for the first time since D was cleared in
- * the guest's entry at @gptep, whose shadow entry @sptep is. If that continues a streak of
- * ascending pages, do the same for the entries that follow: as many as the streak has seen
- * written, PVB_DIRTY_WINDOW at most. The guest has consented (PVB_F_DIRTY_AROUND).
- *
- * Under mmu_lock, from the fault's handler. Permissions are only raised: nothing to flush.
- */
-void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep)
-{
-	struct kvm_mmu_page *sp = sptep_to_sp(sptep);
-	struct kvm_pvb_vcpu *v = vcpu->arch.pvb;
-	unsigned int index = spte_index(sptep), nr = 1;
-	gfn_t page = gva >> PAGE_SHIFT;
-	struct pvb_sync sync;
-
-	if (!(v->engine.vm->features & PVB_F_DIRTY_AROUND) || sp->role.level != PG_LEVEL_4K ||
-	    !pvb_same_context(vcpu, sp))
-		return;
-	v->dirty_window = page == v->dirty_next ? min(2 * v->dirty_window, PVB_DIRTY_WINDOW) : 1;
-	pvb_sync_begin(&sync, vcpu);
-	pagefault_disable();
-	while (nr < v->dirty_window && index + nr < SPTE_ENT_PER_PAGE &&
-	       pvb_dirty_one(&sync, sp, index + nr, gptep + nr))
-		nr++;
-	pagefault_enable();
-	v->dirty_next = page + nr;
-	if (nr == 1)
-		return;
-	vcpu->stat.pvb_dirty_around += nr - 1;
-	kvm_vcpu_mark_page_dirty(vcpu, sp->gfn);
-}
-
-/*
- * kvm_pvb_unlink_leaf() - drop all entries of leaf @sp, which is being zapped. Returns false
- * for what is no leaf, or one of SMM's address space: entry by entry, as ever.
- */
-static bool kvm_pvb_unlink_leaf(struct kvm *kvm, struct kvm_mmu_page *sp)
-{
-	struct pvb_sync sync = { .kvm = kvm };
-	unsigned int i;
-
-	if (sp->role.level != PG_LEVEL_4K || sp->role.smm)
-		return false;
-	for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
-		u64 spte = sp->spt[i];
-
-		if (spte == SHADOW_NONPRESENT_VALUE)
-			continue;
-		if (likely(is_shadow_present_pte(spte)))
-			pvb_drop(&sync, sp, i);
-		else
-			mmu_spte_clear_no_track(&sp->spt[i]);
-	}
-	kvm_update_page_stats(kvm, PG_LEVEL_4K, -sync.unmapped);
-	return true;
-}
-
-/* Children that one new root is given at most: what the topped up caches are good for. */
-#define PVB_LINKS 8
-
-/* pvb_find_child() - the shadow page of @gfn in @role, if there is one. */
-static struct kvm_mmu_page *pvb_find_child(struct kvm *kvm, gfn_t gfn, union kvm_mmu_page_role role)
-{
-	struct kvm_mmu_page *sp;
-
-	for_each_valid_sp(kvm, sp, &kvm->arch.mmu_page_hash[kvm_page_table_hashfn(gfn)]) {
-		if (sp->gfn == gfn && sp->role.word == role.word)
-			return sp;
-	}
-	return NULL;
-}
-
-/*
- * kvm_pvb_link_children() - give the new shadow @root of an address space the shadow pages
- * that others have of the same upper tables (those of the guest's kernel), instead of a
- * fault for each. They are in use elsewhere and write-protected, so they are exact; what
- * is unsync below them is kept up to date by name.
- *
- * From mmu_alloc_shadow_roots(), under mmu_lock, caches topped up.
- */
-static void kvm_pvb_link_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *root)
-{
-	const u64 needed = PT_PRESENT_MASK | PT_ACCESSED_MASK;
-	const u64 __user *gptes = pvb_gptes(vcpu, root->gfn);
-	unsigned int i, links = 0;
-
-	if (!gptes || !pvb_same_context(vcpu, root))
-		return;
-	pagefault_disable();
-	for (i = 0; i < SPTE_ENT_PER_PAGE && links < PVB_LINKS; i++) {
-		union kvm_mmu_page_role role;
-		struct kvm_mmu_page *child;
-		u64 gpte;
-
-		if (is_shadow_present_pte(root->spt[i]))
-			continue;
-		if (__get_user(gpte, &gptes[i]))
-			break;
-		if ((gpte & needed) != needed)
-			continue;
-		role = kvm_mmu_child_role(&root->spt[i], false,
-					  root->role.access & paging64_gpte_access(gpte));
-		child = pvb_find_child(vcpu->kvm, (gpte & __PT_BASE_ADDR_MASK) >> PAGE_SHIFT, role);
-		if (child) {
-			link_shadow_page(vcpu, &root->spt[i], child);
-			links++;
-		}
-	}
-	pagefault_enable();
-}
-
-/*
- * kvm_pvb_set_promise() - from here on @vcpu does or does not name its changes, and leaf
- * tables of the VM are or are not left writable. Under mmu_lock, so that a fault that is
- * being handled sees one or the other throughout.
- */
-void kvm_pvb_set_promise(struct kvm_vcpu *vcpu, bool promise, bool leaf_unsync)
-{
-	write_lock(&vcpu->kvm->mmu_lock);
-	WRITE_ONCE(vcpu->arch.pvb_promise, promise);
-	WRITE_ONCE(vcpu->kvm->arch.pvb_leaf_unsync, leaf_unsync);
-	write_unlock(&vcpu->kvm->mmu_lock);
 }

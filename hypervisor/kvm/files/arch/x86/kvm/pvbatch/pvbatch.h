@@ -37,6 +37,8 @@ void kvm_pvb_paging_off(struct kvm_vcpu *vcpu);
 
 /* mmu_sync.h */
 void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
+
+/* mmu_promise.h */
 void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep);
 
 /*
@@ -53,6 +55,16 @@ static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
 static inline bool kvm_pvb_leaf_unsync(struct kvm *kvm)
 {
 	return READ_ONCE(kvm->arch.pvb_leaf_unsync);
+}
+
+/*
+ * kvm_pvb_zaps_orphans() - is a shadow page to be zapped with the last entry that refers to
+ * it? Tables of such a guest that go would stay protected otherwise, and be emulated when
+ * they are reused. A tree of them takes its time: not while somebody waits for it.
+ */
+static inline bool kvm_pvb_zaps_orphans(struct kvm *kvm)
+{
+	return kvm_pvb_leaf_unsync(kvm) && !need_resched() && !rwlock_needbreak(&kvm->mmu_lock);
 }
 
 /*
@@ -105,6 +117,14 @@ static inline bool kvm_pvb_names_changes(struct kvm_vcpu *vcpu)
 static inline bool kvm_pvb_leaf_unsync(struct kvm *kvm)
 {
 	return false;
+}
+static inline bool kvm_pvb_zaps_orphans(struct kvm *kvm)
+{
+	return false;
+}
+static inline void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep,
+					u64 __user *gptep)
+{
 }
 static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
 {
