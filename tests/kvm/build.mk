@@ -10,7 +10,11 @@ $(KVM_TEST_GUEST): $(call objs,guest,$(KVM_TEST_GUEST_SRCS)) tests/kvm/guest/gue
 	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
 		-Wl,-z,max-page-size=4096 -T tests/kvm/guest/guest.lds $(filter %.o,$^) -o $@
 
-$(B)/tests/kvm-handler: tests/kvm/handler $(KVM_TEST_GUEST) $(B)/pvbatch
+$(B)/tests/kvm-disturb.so: tests/kvm/disturb.c tests/kvm/disturb.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_host) -shared -fPIC $< -o $@
+
+$(B)/tests/kvm-handler: tests/kvm/handler $(KVM_TEST_GUEST) $(B)/tests/kvm-disturb.so $(B)/pvbatch
 	@printf '#!/bin/sh\nexec tests/kvm/handler "$$@"\n' >$@ && chmod +x $@
 
 SLOW_TESTS += $(B)/tests/kvm-handler

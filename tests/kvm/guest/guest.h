@@ -117,6 +117,8 @@ void test_smp(unsigned int cpu);
 void smp_worker(unsigned int cpu);
 void test_hostile(void);
 void hostile_worker(void);
+void test_storms(void);
+void storm_worker(unsigned int cpu);
 void test_withdraw(void);
 
 extern volatile uint32_t worker_job; /* what the second CPU does: enum job */
@@ -125,6 +127,7 @@ enum job {
 	JOB_NONE,
 	JOB_WATCH,
 	JOB_SCRIBBLE,
+	JOB_STORM,
 	JOB_STOP
 };
 

@@ -73,6 +73,8 @@ void smp_worker(unsigned int cpu)
 			watch();
 		else if (job == JOB_SCRIBBLE)
 			hostile_worker();
+		else if (job == JOB_STORM)
+			storm_worker(cpu);
 		else if (job == JOB_STOP)
 			return;
 		else
@@ -96,6 +98,7 @@ void guest_main(struct pvb_boot_info *info, uint64_t index)
 	test_contract();
 	test_host_apply();
 	test_smp(0);
+	test_storms();
 	test_hostile();
 	worker_job = JOB_STOP;
 	test_withdraw();
