@@ -31,9 +31,10 @@ uint64_t pvb_softleaf_modify(const struct pvb_vma *vma, uint64_t pte, unsigned i
 		new = retype(pte,
 			     is_anon(vma->mm, pte) ? PVB_SWP_MIGRATION_READ_EXCLUSIVE :
 						     PVB_SWP_MIGRATION_READ,
-			     PVB_SWP_SOFT_DIRTY);
+			     PVB_SWP_SOFT_DIRTY | PVB_SWP_UFFD_WP);
 		break;
 	case PVB_SWP_DEVICE_WRITE:
+		/* Nobody looks for soft-dirty in device memory. */
 		new = retype(pte, PVB_SWP_DEVICE_READ, PVB_SWP_UFFD_WP);
 		break;
 	case PVB_SWP_MARKER:

@@ -36,8 +36,14 @@ $(foreach t,mm_unit mm_huge,$(foreach f,x86 arm64, \
 	$(eval $(call mm_program,$(t),mm_asan_$(f),,$(LDFLAGS_asan),-lcmocka))))
 
 CHECK_TESTS += $(foreach f,x86 arm64,$(B)/tests/mm_contpte-$(f) $(B)/tests/mm_model-$(f) \
-	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f) $(B)/tests/mm_huge-$(f) $(B)/tests/mm_law-$(f)) \
-	$(B)/tests/mm_model-generic $(B)/tests/mm_model-generic-arm64
+	$(B)/tests/mm_race-$(f) $(B)/tests/mm_unit-$(f) $(B)/tests/mm_huge-$(f) $(B)/tests/mm_law-$(f))
+SLOW_TESTS += $(B)/tests/mm_model-generic $(B)/tests/mm_model-generic-arm64
+
+# More programs: others than the fast tests run, a few seconds of them.
+$(B)/tests/mm_programs-%: $(B)/tests/mm_model-%
+	@printf '#!/bin/sh\nexec %s --random --programs 1000 --seed 1000\n' $< >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/mm_programs-x86 $(B)/tests/mm_programs-arm64
 
 # The same programs for the machine itself, under qemu-aarch64. Static: no library of that
 # machine is installed here but libc.
@@ -59,8 +65,9 @@ endef
 $(eval $(call mm_aarch64_program,mm_contpte,))
 $(eval $(call mm_aarch64_program,mm_model,$(MM_MODEL_SRCS),--programs 10))
 $(eval $(call mm_aarch64_program,mm_race,))
+$(eval $(call mm_aarch64_program,mm_law,))
 
-SLOW_TESTS += $(foreach t,mm_contpte mm_model mm_race,$(B)/tests/$(t)-aarch64)
+SLOW_TESTS += $(foreach t,mm_contpte mm_model mm_race mm_law,$(B)/tests/$(t)-aarch64)
 
 $(B)/tests/mm_bench: tests/mm/bench-test $(B)/pvbatch
 	@mkdir -p $(@D)

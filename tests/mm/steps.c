@@ -163,7 +163,7 @@ static bool protect_leaf(struct page *page, unsigned int flags)
 		page->type = space_folio(page->offset, &folio) && folio.anon ?
 				     PVB_SWP_MIGRATION_READ_EXCLUSIVE :
 				     PVB_SWP_MIGRATION_READ;
-		page->uffd_wp = page->exclusive = false;
+		page->exclusive = false;
 		break;
 	case PVB_SWP_DEVICE_WRITE:
 		page->type = PVB_SWP_DEVICE_READ;
