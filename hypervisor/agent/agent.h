@@ -76,6 +76,7 @@ struct agent_vm {
 	enum agent_backend backend;
 	pid_t pid;
 	int fd; /* KVM: the VM's file descriptor in that process; else -1 */
+	int socket; /* VMM: the number that its control socket is named by */
 	char name[64]; /* never empty; printable */
 	char uuid[37]; /* "" if it has none */
 	enum agent_switch on;

@@ -2,10 +2,10 @@
 # build/pvbatchd, the host agent, and build/pvbatch-domain, which pvbatch starts. AGENT_SRCS is what `pvbatch` shares with it.
 
 AGENT_SRCS := $(addprefix hypervisor/agent/,counters.c list.c runtime.c scan.c source_kvm.c \
-	source_vmm.c)
+	source_vmm.c trace_file.c)
 AGENT_DAEMON_SRCS := $(addprefix hypervisor/agent/,events.c http.c main.c metrics.c ring.c \
 	scan_thread.c switches.c version.c virt.c wish.c)
-AGENT_DAEMON_LIBS := -luring -ljansson -lmicrohttpd -lvirt -lexpat -lsystemd -lpthread
+AGENT_DAEMON_LIBS := -luring -ljansson -lmicrohttpd -lvirt -lexpat -lsystemd -lz -lpthread
 
 $(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/agent/version.o): CFLAGS_EXTRA := -I$(B)/gen
 $(foreach v,host asan tsan,$(B)/obj/$(v)/hypervisor/agent/version.o): $(B)/gen/version.h

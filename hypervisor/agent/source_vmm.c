@@ -24,6 +24,7 @@ static const char request[] = "stats\n";
 
 struct asked {
 	int fd;
+	int socket; /* its number */
 	pid_t pid; /* of the socket's owner: the kernel's word, not the document's */
 	size_t got;
 	char *text;
@@ -50,6 +51,7 @@ static bool ask(const char *directory, const char *file, struct asked *asked)
 	    send(asked->fd, request, sizeof(request) - 1, MSG_NOSIGNAL) ==
 		    (ssize_t)sizeof(request) - 1) {
 		asked->pid = peer.pid;
+		asked->socket = (int)strtol(file, NULL, 10);
 		return true;
 	}
 	close(asked->fd);
@@ -115,6 +117,7 @@ static bool answered(const struct asked *asked, struct agent_list *list)
 	if (!agent_parse_vmm(asked->text, asked->got, &vm))
 		return false;
 	vm.pid = asked->pid;
+	vm.socket = asked->socket;
 	if (!vm.name[0])
 		snprintf(vm.name, sizeof(vm.name), "pid-%d", (int)vm.pid);
 	agent_list_add(list, &vm);

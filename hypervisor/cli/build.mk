@@ -5,7 +5,7 @@
 VMM_SRCS := $(wildcard hypervisor/vmm/*.c hypervisor/xen/*.c)
 CLI_SRCS := $(wildcard hypervisor/cli/*.c)
 VMM_LIBS := -luring -ljansson -lseccomp -lpthread
-CLI_LIBS := $(VMM_LIBS) -lncursesw -ltinfo
+CLI_LIBS := $(VMM_LIBS) -lncursesw -ltinfo -lz
 
 $(B)/pvbatch: $(call objs,host,$(CLI_SRCS) $(VMM_SRCS) $(AGENT_SRCS) $(GUEST_CORE_SRCS) $(GUEST_MM_SRCS)) \
 		$(B)/libpvbatch-inproc.a \

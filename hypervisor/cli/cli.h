@@ -101,6 +101,7 @@ int cmd_run(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 
 #endif /* PVB_CLI_H */

@@ -36,6 +36,8 @@ void document_sum(const json_t *document, struct document_sums *sums);
 void table_print(const json_t *document);
 /* plot_write() - ns per PTE against PTEs per hypercall, as SVG, by gnuplot. */
 int plot_write(const json_t *document, const char *path);
+/* plot_gnuplot() - a file of what gnuplot makes of what @script writes. An exit code. */
+int plot_gnuplot(const char *path, void (*script)(void *ctx, FILE *out), void *ctx);
 
 /*
  * cli_measure() - run guests where the options say, one after the other for each part of

@@ -21,6 +21,7 @@ static const struct {
 	{ "bench", cmd_bench, "the benchmarks: ns per PTE against batch size, as JSON and a plot" },
 	{ "stat", cmd_stat, "the counters of this machine's VMs" },
 	{ "top", cmd_top, "the same, live" },
+	{ "trace", cmd_trace, "a VM's batches: record, report, replay" },
 	{ "domain", cmd_domain, "whether a libvirt domain wants pvbatch: show, set" },
 };
 

@@ -118,20 +118,13 @@ static void write_script(FILE *out, const json_t *document, const struct series 
 	fputc('\n', out);
 }
 
-int plot_write(const json_t *document, const char *path)
+int plot_gnuplot(const char *path, void (*script)(void *ctx, FILE *out), void *ctx)
 {
-	struct series series[MAX_SERIES];
 	char *command = NULL;
-	unsigned int nr;
 	struct stat st;
 	FILE *gnuplot;
 	int status;
 
-	nr = find_series(json_object_get(document, "results"), series);
-	if (!nr) {
-		cli_say("nothing to plot: no result has both times and hypercalls");
-		return CLI_FAILED;
-	}
 	if (system("command -v gnuplot >/dev/null")) {
 		cli_say("no plot: gnuplot is missing, install the package gnuplot-nox");
 		return CLI_HOST;
@@ -146,11 +139,36 @@ int plot_write(const json_t *document, const char *path)
 		cli_say("no plot: cannot start gnuplot: %m");
 		return CLI_HOST;
 	}
-	write_script(gnuplot, document, series, nr);
+	script(ctx, gnuplot);
 	status = pclose(gnuplot);
 	if (status || stat(path, &st) || !st.st_size) {
 		cli_say("cannot write %s: gnuplot failed (disk full?)", path);
 		return CLI_OUTPUT;
 	}
 	return CLI_OK;
+}
+
+struct plot {
+	const json_t *document;
+	struct series series[MAX_SERIES];
+	unsigned int nr;
+};
+
+static void script(void *ctx, FILE *out)
+{
+	const struct plot *plot = ctx;
+
+	write_script(out, plot->document, plot->series, plot->nr);
+}
+
+int plot_write(const json_t *document, const char *path)
+{
+	struct plot plot = { .document = document };
+
+	plot.nr = find_series(json_object_get(document, "results"), plot.series);
+	if (!plot.nr) {
+		cli_say("nothing to plot: no result has both times and hypercalls");
+		return CLI_FAILED;
+	}
+	return plot_gnuplot(path, script, &plot);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Stage: VMM - the control socket: a client sends one line, gets one JSON document, and is
- * done. docs/vmm.md has the protocol.
+ * done; or it gets the records of batches (trace.c) for as long as it stays. docs/vmm.md has
+ * the protocol.
  *
  * It runs on the loop's ring. A client costs nothing but its slot: few are served at a
  * time (the others wait in the listening socket's queue), a request has a bounded length,
@@ -21,6 +22,7 @@
 #include <vmm/internal.h>
 
 #define CLIENTS 8U /* served at a time; two requests each leave room in the ring */
+#define SEND_BYTES 262144U /* of a stream, at a time */
 #define BACKLOG 64
 #define REQUEST_BYTES 64U
 #define PATIENCE 5 /* seconds */
@@ -28,7 +30,8 @@
 /* What a request on the ring was: user data above LOOP_OP_BITS. */
 #define DATA_CANCEL (CLIENTS + 1)
 #define DATA_ACCEPT CLIENTS
-/* below CLIENTS: that client's */
+#define DATA_STREAM 256U /* plus a client: records are sent to it */
+/* below CLIENTS: that client's question or answer */
 
 struct client {
 	int fd; /* -1: nobody */
@@ -37,6 +40,10 @@ struct client {
 	size_t got;
 	char *answer; /* NULL: still asking */
 	size_t bytes, sent;
+	unsigned int pending; /* requests that the ring has */
+	bool leaving; /* closed when the ring has none any more */
+	bool stream; /* it gets records */
+	bool sending; /* some are under way */
 };
 
 struct control {
@@ -90,6 +97,7 @@ static void receive(struct control *control, struct client *client)
 	io_uring_prep_recv(sqe, client->fd, client->request + client->got,
 			   sizeof(client->request) - client->got, 0);
 	tag(sqe, (uint64_t)(client - control->clients));
+	client->pending++;
 }
 
 static void reply(struct control *control, struct client *client)
@@ -99,10 +107,19 @@ static void reply(struct control *control, struct client *client)
 	io_uring_prep_send(sqe, client->fd, client->answer + client->sent,
 			   client->bytes - client->sent, MSG_NOSIGNAL);
 	tag(sqe, (uint64_t)(client - control->clients));
+	client->pending++;
 }
 
 static void drop(struct control *control, struct client *client)
 {
+	/* What is still in flight ends by the shutdown, and then we are here again. */
+	client->leaving = true;
+	if (client->pending) {
+		shutdown(client->fd, SHUT_RDWR);
+		return;
+	}
+	if (client->stream)
+		trace_stop(&control->vm->trace);
 	close(client->fd);
 	free(client->answer);
 	memset(client, 0, sizeof(*client));
@@ -110,10 +127,63 @@ static void drop(struct control *control, struct client *client)
 	accept_next(control);
 }
 
+/* Send what there is of records; straight out of the ring, which waits until it is taken. */
+static void stream(struct control *control, struct client *client)
+{
+	struct trace *trace = &control->vm->trace;
+	struct io_uring_sqe *sqe;
+	const char *src;
+	size_t bytes;
+
+	if (client->sending || client->leaving)
+		return;
+	bytes = trace_peek(trace, &src);
+	if (!bytes) {
+		if (control->stopping)
+			drop(control, client);
+		return;
+	}
+	sqe = io_uring_get_sqe(control->ring);
+	io_uring_prep_send(sqe, client->fd, src, bytes < SEND_BYTES ? bytes : SEND_BYTES,
+			   MSG_NOSIGNAL);
+	tag(sqe, DATA_STREAM + (uint64_t)(client - control->clients));
+	client->pending++;
+	client->sending = true;
+}
+
+static void streamed(struct control *control, struct client *client, int res)
+{
+	client->sending = false;
+	if (res <= 0) {
+		drop(control, client);
+		return;
+	}
+	trace_taken(&control->vm->trace, (size_t)res);
+	stream(control, client);
+}
+
+/* A client that wants records: from now on it is listened to only for its end. */
+static bool begin_stream(struct control *control, struct client *client)
+{
+	bool batches = !strcmp(client->request, "trace batches");
+
+	if (!batches && strcmp(client->request, "trace entries"))
+		return false;
+	if (!trace_start(control->vm, batches ? TRACE_ON_BATCHES : TRACE_ON_ENTRIES))
+		return false;
+	client->stream = true;
+	client->got = 0;
+	receive(control, client);
+	stream(control, client);
+	return true;
+}
+
 static char *answer(const struct vm *vm, const char *request)
 {
 	if (!strcmp(request, "stats"))
 		return stats_document(vm);
+	if (!strncmp(request, "trace ", 6) && vm->trace.ring)
+		return strdup("{\"error\": \"somebody else records\"}\n");
 	return strdup("{\"error\": \"unknown request\"}\n");
 }
 
@@ -121,7 +191,7 @@ static void received(struct control *control, struct client *client, int res)
 {
 	char *end;
 
-	if (res <= 0) {
+	if (res <= 0 || client->stream) {
 		drop(control, client);
 		return;
 	}
@@ -133,6 +203,8 @@ static void received(struct control *control, struct client *client, int res)
 	}
 	/* Too long a line is an unknown request. */
 	client->request[end ? (size_t)(end - client->request) : sizeof(client->request) - 1] = 0;
+	if (begin_stream(control, client))
+		return;
 	client->answer = answer(control->vm, client->request);
 	if (!client->answer) {
 		drop(control, client);
@@ -176,9 +248,14 @@ void control_done(struct control *control, uint64_t data, int res)
 
 	if (data == DATA_ACCEPT) {
 		accepted(control, res);
+	} else if (data >= DATA_STREAM) {
+		client = &control->clients[data - DATA_STREAM];
+		client->pending--;
+		streamed(control, client, client->leaving ? -1 : res);
 	} else if (data < CLIENTS) {
 		client = &control->clients[data];
-		if (control->stopping)
+		client->pending--;
+		if (client->leaving || (control->stopping && !client->stream))
 			drop(control, client);
 		else if (client->answer)
 			sent(control, client, res);
@@ -187,15 +264,24 @@ void control_done(struct control *control, uint64_t data, int res)
 	}
 }
 
+void control_wake(struct control *control)
+{
+	for (unsigned int i = 0; control && i < CLIENTS; i++)
+		if (control->clients[i].stream)
+			stream(control, &control->clients[i]);
+}
+
 void control_tick(struct control *control)
 {
 	if (!control)
 		return;
+	control_wake(control);
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		struct client *client = &control->clients[i];
 
 		/* The request in flight ends by that, and then the client is dropped. */
-		if (client->fd >= 0 && now() - client->since > PATIENCE)
+		if (client->fd >= 0 && (!client->stream || control->stopping) &&
+		    now() - client->since > PATIENCE)
 			shutdown(client->fd, SHUT_RDWR);
 	}
 	accept_next(control);
@@ -214,9 +300,20 @@ void control_stop(struct control *control)
 				       0);
 		tag(sqe, DATA_CANCEL);
 	}
-	for (unsigned int i = 0; i < CLIENTS; i++)
-		if (control->clients[i].fd >= 0)
-			shutdown(control->clients[i].fd, SHUT_RDWR);
+	for (unsigned int i = 0; i < CLIENTS; i++) {
+		struct client *client = &control->clients[i];
+
+		if (client->fd < 0)
+			continue;
+		if (!client->stream || client->leaving) {
+			shutdown(client->fd, SHUT_RDWR);
+			continue;
+		}
+		/* Who records gets what there is, if it takes it. */
+		trace_end(&control->vm->trace);
+		client->since = now();
+		stream(control, client);
+	}
 }
 
 bool control_busy(const struct control *control)
@@ -283,7 +380,10 @@ void control_free(struct control *control)
 		unlink(control->path);
 	close(control->listen_fd);
 	for (unsigned int i = 0; i < CLIENTS; i++)
-		if (control->clients[i].fd >= 0)
+		if (control->clients[i].fd >= 0) {
+			/* The ring is gone. */
+			control->clients[i].pending = 0;
 			drop(control, &control->clients[i]);
+		}
 	free(control);
 }

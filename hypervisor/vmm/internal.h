@@ -14,7 +14,8 @@
  *   flush.c     dropping the translations of all vCPUs (law 4)
  *   console.c   bytes from vCPU threads to the event loop
  *   loop.c      io_uring: console output, signals, timers, kicks
- *   control.c   the socket by which others read the counters, on the same ring
+ *   control.c   the socket by which others read counters and records, on the same ring
+ *   trace.c     records of batches, while somebody reads them
  *   sandbox.c, ring.c   what is left to the process while a guest runs (sandbox.h)
  *   stats.c     exit counts
  *   dump.c      what a crash looks like
@@ -102,6 +103,38 @@ size_t console_peek(struct console *console, const uint8_t **src);
 void console_taken(struct console *console, size_t bytes);
 void console_close(struct console *console);
 
+/* trace.c */
+#define TRACE_RING_BYTES (4UL << 20)
+
+enum trace_mode {
+	TRACE_OFF = 0,
+	TRACE_ON_BATCHES, /* headers and times */
+	TRACE_ON_ENTRIES, /* and entries, and the PTEs they name */
+};
+
+struct trace {
+	_Atomic int mode; /* enum trace_mode; what a vCPU looks at */
+	pthread_mutex_t lock; /* guards all below */
+	char *ring; /* NULL: nobody records */
+	size_t head, tail; /* bytes put in and taken out since the start */
+	uint64_t batches, dropped;
+	bool ended;
+};
+
+struct vm;
+struct vcpu;
+
+/* Begin to record. False: somebody does already, or there is no memory. */
+bool trace_start(struct vm *vm, enum trace_mode mode);
+/* From the loop: the next contiguous bytes, to be given back by trace_taken(). */
+size_t trace_peek(struct trace *trace, const char **src);
+void trace_taken(struct trace *trace, size_t bytes);
+/* The last record is put; trace_stop() when it is taken, or when nobody wants it. */
+void trace_end(struct trace *trace);
+void trace_stop(struct trace *trace);
+/* PVB_CALL_SUBMIT of a vCPU, recorded. */
+int64_t trace_submit(struct vcpu *vcpu);
+
 /* stats.c */
 struct kvm_stat {
 	int fd; /* -1: not there */
@@ -111,8 +144,6 @@ struct kvm_stat {
 int kvm_stat_open(struct kvm_stat *stat, int kvm_object_fd, const char *name);
 void kvm_stat_close(struct kvm_stat *stat);
 uint64_t kvm_stat_read(const struct kvm_stat *stat); /* ~0 if unknown */
-
-struct vm;
 
 struct vcpu {
 	struct vm *vm;
@@ -129,6 +160,7 @@ struct vcpu {
 	_Atomic uint64_t exits[VMM_EXIT_KINDS];
 	_Atomic uint64_t nr_exits;
 	struct kvm_stat kvm_exits;
+	void *trace; /* where its records are made; NULL until there is one */
 	_Atomic bool asked; /* the loop wants to know whether it is halted for good */
 	_Atomic bool halted; /* the answer */
 };
@@ -151,6 +183,7 @@ struct vm {
 	struct console console;
 	struct pvb_vm engine;
 	struct pvb_vm xen; /* the engine again, for those who use Xen's ABI */
+	struct trace trace;
 	unsigned int phys_bits; /* of a guest-physical address, by CPUID */
 	unsigned int nr_vcpus;
 	struct vcpu *vcpus;
@@ -223,7 +256,9 @@ struct io_uring;
 struct control *control_start(struct vm *vm, struct io_uring *ring);
 /* A request has ended in @res; @data is what control.c gave it. */
 void control_done(struct control *control, uint64_t data, int res);
-/* Now and then: send clients away that take too long. */
+/* There may be records for who reads them. */
+void control_wake(struct control *control);
+/* Now and then: the same, and send clients away that take too long. */
 void control_tick(struct control *control);
 /* Take no more clients and cancel what is under way, until control_busy() says it is over. */
 void control_stop(struct control *control);

@@ -154,6 +154,7 @@ static void read_event(struct loop *loop)
 	if (records != loop->records_seen)
 		show_progress(loop);
 	loop->records_seen = records;
+	control_wake(loop->control);
 	if (loop->quiet >= QUIET_TICKS)
 		check_halted(loop);
 	poll_fd(loop, OP_EVENT, loop->vm->event_fd, POLLIN);

@@ -5,6 +5,7 @@
  * with a dump, and never the VMM.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (!vcpu->vm)
 		return;
 	kvm_stat_close(&vcpu->kvm_exits);
+	free(vcpu->trace);
 	if (vcpu->run != MAP_FAILED)
 		munmap(vcpu->run, vcpu->run_bytes);
 	if (vcpu->fd >= 0)

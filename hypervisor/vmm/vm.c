@@ -121,6 +121,7 @@ int vm_create(struct vm *vm, struct vmm_error *error)
 	vm->vm_fd = -1;
 	vm->end = VMM_END_NONE;
 	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->trace.lock, NULL);
 	pthread_mutex_init(&vm->gate, NULL);
 	vm->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	console_init(&vm->console, vm->event_fd);
@@ -161,6 +162,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->event_fd >= 0)
 		close(vm->event_fd);
 	pthread_mutex_destroy(&vm->gate);
+	pthread_mutex_destroy(&vm->trace.lock);
 	pthread_mutex_destroy(&vm->lock);
 }
 

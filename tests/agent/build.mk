@@ -7,7 +7,7 @@ $(B)/tests/agent-stat: tests/agent/stat $(B)/pvbatch $(B)/tests/vmm-guest.elf
 
 $(B)/tests/agent-unit: $(call objs,asan,tests/agent/unit.c hypervisor/agent/wish.c $(AGENT_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_asan) $^ -ljansson -lexpat -lcmocka -o $@
+	$(CC) $(LDFLAGS_asan) $^ -ljansson -lexpat -lz -lcmocka -o $@
 
 CHECK_TESTS += $(B)/tests/agent-unit
 # 15 s: it waits for clients and servers that do nothing.
@@ -30,3 +30,24 @@ $(B)/tests/agent-libvirtd: tests/agent/libvirtd $(B)/pvbatch $(B)/pvbatchd $(B)/
 	@printf '#!/bin/sh\nexec %s %s %s %s\n' $^ >$@ && chmod +x $@
 
 SLOW_TESTS += $(B)/tests/agent-libvirtd
+
+$(B)/tests/agent-trace-file: $(call objs,asan,tests/agent/trace_test.c \
+		hypervisor/agent/trace_file.c hypervisor/cli/trace_replay.c $(INPROC_SRCS) $(ENGINE_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_asan) $^ -lz -lpthread -lcmocka -o $@
+
+CHECK_TESTS += $(B)/tests/agent-trace-file
+
+# The VMM's part of it, whose threads TSan watches.
+$(B)/tests/agent-trace-ring: $(call objs,tsan,tests/agent/trace_ring_test.c \
+		hypervisor/agent/trace_file.c $(addprefix hypervisor/vmm/,trace.c memory.c error.c) \
+		$(ENGINE_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_tsan) $^ -lz -lpthread -lcmocka -o $@
+
+$(B)/tests/agent-trace: tests/agent/trace $(B)/pvbatch $(B)/guest/demo.elf
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s %s %s\n' $^ >$@ && chmod +x $@
+
+CHECK_TESTS += $(B)/tests/agent-trace-ring
+SLOW_TESTS += $(B)/tests/agent-trace
