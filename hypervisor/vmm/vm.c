@@ -71,7 +71,10 @@ static int create_vm(struct vm *vm, struct vmm_error *error)
 	uint64_t identity = IDENTITY_MAP_PAGE;
 	const char *what;
 
-	vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	/* It starts a kernel thread, which anything that is pending for this one interrupts. */
+	do
+		vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	while (vm->vm_fd < 0 && errno == EINTR);
 	if (vm->vm_fd < 0) {
 		what = "KVM_CREATE_VM";
 		goto fail;

@@ -118,6 +118,10 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
+	if (request == KVM_CREATE_VM && fault.create) {
+		errno = atomic_exchange(&fault.create, 0);
+		return -1;
+	}
 	if (request == KVM_RUN)
 		fault.begun = true;
 	else if (fails()) {

@@ -15,6 +15,7 @@ struct fault {
 	atomic_ulong request; /* after the beginning: the nth ioctl of this kind fails, once */
 	atomic_uint nth;
 	atomic_int error;
+	atomic_int create; /* KVM_CREATE_VM fails with this, once */
 	atomic_int ring; /* the ring's next wait fails with this, once */
 };
 
