@@ -3,7 +3,7 @@
 # libFuzzer (make fuzz), for coverage, and with replay.c and the usual compiler, which runs
 # the corpus in the tree as a test.
 
-FUZZERS := calls batch xen elf
+FUZZERS := calls batch xen elf agent
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 20000
@@ -20,6 +20,10 @@ FUZZ_SRCS_xen := $(addprefix tests/fuzz/,xen.c mutate.c) $(wildcard hypervisor/x
 FUZZ_SRCS_elf := $(addprefix tests/fuzz/,elf.c mutate.c) \
 	$(addprefix hypervisor/vmm/,elf.c memory.c error.c)
 
+FUZZ_SRCS_agent := $(addprefix tests/fuzz/,agent.c mutate.c) \
+	$(addprefix hypervisor/agent/,source_vmm.c counters.c trace_file.c wish.c)
+FUZZ_LIBS_agent := -ljansson -lexpat -lz
+
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_fuzz := $(CFLAGS_COMMON) -D_GNU_SOURCE -O1 -fno-omit-frame-pointer $(FUZZ_SANITIZE) \
 	-fsanitize=fuzzer-no-link
@@ -32,19 +36,19 @@ $(B)/obj/afl/%.o: CC := afl-clang-fast
 define fuzzer
 $(B)/fuzz/$(1): $(call objs,fuzz,$(FUZZ_SRCS_$(1)))
 	@mkdir -p $$(@D)
-	$(FUZZ_CC) $(FUZZ_SANITIZE) -fsanitize=fuzzer $$^ -o $$@
+	$(FUZZ_CC) $(FUZZ_SANITIZE) -fsanitize=fuzzer $$^ $(FUZZ_LIBS_$(1)) -o $$@
 
 $(B)/fuzz/$(1)-cov: $(call objs,cov,$(FUZZ_SRCS_$(1)) tests/fuzz/replay.c)
 	@mkdir -p $$(@D)
-	$(FUZZ_CC) -fprofile-instr-generate $$^ -o $$@
+	$(FUZZ_CC) -fprofile-instr-generate $$^ $(FUZZ_LIBS_$(1)) -o $$@
 
 $(B)/fuzz/$(1)-afl: $(call objs,afl,$(FUZZ_SRCS_$(1)))
 	@mkdir -p $$(@D)
-	afl-clang-fast $(FUZZ_SANITIZE) -fsanitize=fuzzer $$^ -o $$@
+	afl-clang-fast $(FUZZ_SANITIZE) -fsanitize=fuzzer $$^ $(FUZZ_LIBS_$(1)) -o $$@
 
 $(B)/fuzz/$(1)-replay: $(call objs,asan,$(FUZZ_SRCS_$(1)) tests/fuzz/replay.c)
 	@mkdir -p $$(@D)
-	$$(CC) $(LDFLAGS_asan) $$^ -o $$@
+	$$(CC) $(LDFLAGS_asan) $$^ $(FUZZ_LIBS_$(1)) -o $$@
 
 $(B)/tests/fuzz-$(1): $(B)/fuzz/$(1)-replay tests/fuzz/$(1).corpus
 	@mkdir -p $$(@D)
