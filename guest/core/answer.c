@@ -43,20 +43,46 @@ static void take_results(struct pvb_cpu *c, const struct pvb_entry *entry)
 	}
 }
 
+/* Where the host has got to: the PTEs before PTE @skip of entry @start, but for refusals. */
+struct reached {
+	uint32_t start, skip;
+};
+
+/* How many PTEs of entry @index the host has done, and why no more. */
+static uint32_t done_of(const struct pvb_cpu *c, uint32_t index, struct reached reached,
+			enum pvb_status *status)
+{
+	const struct pvb_entry *entry = &pvb_entries(c)[index];
+	uint32_t done;
+
+	*status = PVB_ST_PENDING;
+	if (index >= reached.start)
+		return index == reached.start ? reached.skip : 0;
+	done = pvb_answer_done(entry->answer);
+	*status = pvb_answer_status(entry->answer);
+	/* An answer that contradicts itself says nothing. */
+	if (done > entry->nr || (*status == PVB_ST_OK && done < entry->nr)) {
+		*status = PVB_ST_PENDING;
+		return 0;
+	}
+	return done;
+}
+
 /*
  * The host has already applied later entries of the batch; where they cover what has
  * just been repaired they are applied once more, so that the later one wins (law 5).
  * Only stores and masks can: a commit's start would have drained the queue (law 3).
  */
-static void redo_later(struct pvb_cpu *c, uint32_t index, uint32_t from, uint32_t answered)
+static void redo_later(struct pvb_cpu *c, uint32_t index, uint32_t from, struct reached reached)
 {
 	const struct pvb_entry *entries = pvb_entries(c);
 	uint64_t low = entries[index].pte_gpa + from * sizeof(uint64_t);
 	uint64_t high = entries[index].pte_gpa + entries[index].nr * sizeof(uint64_t);
 
-	for (uint32_t i = index + 1; i < answered; i++) {
+	for (uint32_t i = index + 1; i < reached.start + !!reached.skip; i++) {
 		const struct pvb_entry *later = &entries[i];
-		uint32_t done = pvb_answer_done(later->answer);
+		enum pvb_status status;
+		uint32_t done = done_of(c, i, reached, &status);
 		uint64_t first = later->pte_gpa > low ? later->pte_gpa : low;
 		uint64_t end = later->pte_gpa + done * sizeof(uint64_t);
 		struct pvb_ad_map *map = later->flags & PVB_ENT_RESULT ? c->collect : NULL;
@@ -73,7 +99,7 @@ static void redo_later(struct pvb_cpu *c, uint32_t index, uint32_t from, uint32_
 }
 
 /* Apply PTEs @from.. of entry @index directly. */
-static void repair(struct pvb_cpu *c, uint32_t index, uint32_t from, uint32_t answered)
+static void repair(struct pvb_cpu *c, uint32_t index, uint32_t from, struct reached reached)
 {
 	const struct pvb_entry *entry = &pvb_entries(c)[index];
 	struct pvb_request req = rest_of(c, entry, from);
@@ -81,7 +107,7 @@ static void repair(struct pvb_cpu *c, uint32_t index, uint32_t from, uint32_t an
 	uint32_t untouched = pvb_direct(c, &c->stats, &req, map, NULL);
 
 	c->stats.fallbacks += req.nr - untouched;
-	redo_later(c, index, from, answered);
+	redo_later(c, index, from, reached);
 }
 
 /* The host refused PTEs @from.. of @entry, and the kernel does not want them written. */
@@ -115,23 +141,15 @@ static void answer_changed(struct pvb_cpu *c, const struct pvb_entry *entry, uin
 
 void pvb_take_answers(struct pvb_cpu *c, uint32_t start, uint32_t skip, struct pvb_outcome *outcome)
 {
+	const struct reached reached = { start, skip };
 	uint32_t nr = c->nr;
 
 	c->nr = 0; /* counts again what has to stay */
 	for (uint32_t i = 0; i < nr; i++) {
 		const struct pvb_entry *entry = &pvb_entries(c)[i];
-		enum pvb_status status = PVB_ST_PENDING;
-		uint32_t done = i == start ? skip : 0;
+		enum pvb_status status;
+		uint32_t done = done_of(c, i, reached, &status);
 
-		if (i < start) {
-			status = pvb_answer_status(entry->answer);
-			done = pvb_answer_done(entry->answer);
-			/* An answer that contradicts itself says nothing. */
-			if (done > entry->nr || (status == PVB_ST_OK && done < entry->nr)) {
-				status = PVB_ST_PENDING;
-				done = 0;
-			}
-		}
 		if (entry->op == PVB_OP_CHANGED) {
 			answer_changed(c, entry, done, status, outcome);
 			continue;
@@ -148,7 +166,7 @@ void pvb_take_answers(struct pvb_cpu *c, uint32_t start, uint32_t skip, struct p
 			leave(c, entry, done, status);
 			continue;
 		}
-		repair(c, i, done, start);
+		repair(c, i, done, reached);
 		outcome->repaired = true;
 	}
 }

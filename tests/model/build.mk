@@ -17,3 +17,9 @@ $(B)/tests/model_flags_all: $(B)/tests/model_flags
 
 SLOW_TESTS += $(B)/tests/model_flags_all
 CHECK_TESTS += $(MODEL_TESTS:%=$(B)/tests/%)
+
+$(B)/tests/explore_submit: $(call objs,host,tests/model/explore_submit.c $(GUEST_CORE_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_host) $^ -o $@
+
+CHECK_TESTS += $(B)/tests/explore_submit
