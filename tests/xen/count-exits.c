@@ -2,9 +2,9 @@
 /*
  * Stage: Linux tests - a QEMU plugin that counts what a PV domain asks of Xen, which an
  * unmodified Xen does not tell: hypercalls (SYSCALL executed by the guest's kernel) and exits
- * (returns from Xen to the guest, whatever made it come). tests/linux/guest.c marks what is
- * to be counted (tests/linux/probe.h); one line "exits=N hypercalls=N" for each of its rows.
- * And, if asked, how many instructions were executed where meanwhile. One CPU.
+ * (returns from Xen to the guest, whatever made it come), and whose instructions were executed.
+ * tests/linux/guest.c marks what is to be counted (tests/linux/probe.h); one line "exits=N
+ * hypercalls=N xen=N kernel=N user=N" for each of its rows. If asked, where, too. One CPU.
  *
  * QEMU's plugin header is not in Debian's packages; what is used of it is declared here
  * (plugin API version 1).
@@ -34,6 +34,7 @@ void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr,
 					      uint64_t imm);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
@@ -52,6 +53,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
 
 struct counts {
 	uint64_t exits, hypercalls;
+	uint64_t xen, kernel, user; /* instructions */
 };
 
 /* One translated block; a block that is translated anew is another one. */
@@ -74,6 +76,9 @@ static void add_up(void)
 	counting = false;
 	sum.exits += now.exits - begin.exits;
 	sum.hypercalls += now.hypercalls - begin.hypercalls;
+	sum.xen += now.xen - begin.xen;
+	sum.kernel += now.kernel - begin.kernel;
+	sum.user += now.user - begin.user;
 	for (struct block *b = blocks; b; b = b->next)
 		b->sum += b->now - b->begin;
 }
@@ -119,8 +124,10 @@ static void marked(unsigned int cpu, void *data)
 		break;
 	case PROBE_ROW:
 		add_up();
-		fprintf(output, "exits=%" PRIu64 " hypercalls=%" PRIu64 "\n", sum.exits,
-			sum.hypercalls);
+		fprintf(output,
+			"exits=%" PRIu64 " hypercalls=%" PRIu64 " xen=%" PRIu64 " kernel=%" PRIu64
+			" user=%" PRIu64 "\n",
+			sum.exits, sum.hypercalls, sum.xen, sum.kernel, sum.user);
 		fflush(output);
 		if (profile)
 			write_profile();
@@ -173,7 +180,7 @@ static void add_block(struct qemu_plugin_tb *tb)
 
 	if (!b)
 		return;
-	b->address = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
+	b->address = qemu_plugin_tb_vaddr(tb);
 	b->next = blocks;
 	blocks = b;
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &b->now,
@@ -182,7 +189,14 @@ static void add_block(struct qemu_plugin_tb *tb)
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
+	uint64_t address = qemu_plugin_tb_vaddr(tb);
+	uint64_t *whose = address < XEN_START ? &now.user :
+			  address < XEN_END   ? &now.xen :
+						&now.kernel;
+
 	(void)id;
+	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, whose,
+						 qemu_plugin_tb_n_insns(tb));
 	if (profile)
 		add_block(tb);
 	for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)

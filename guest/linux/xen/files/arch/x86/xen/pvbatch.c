@@ -69,19 +69,52 @@ early_initcall(xen_pvbatch_init);
 
 /* Requests for entries of one table, interrupts off. */
 struct run {
-	unsigned long flags;
 	u64 machine; /* address of the run's first entry */
+	u8 masked; /* interrupts, before */
 };
+
+/*
+ * local_irq_save() and local_irq_restore() without pv-ops. Xen's virtual interrupt mask is
+ * the CPU's own memory.
+ */
+static __always_inline u8 mask_interrupts(void)
+{
+	struct vcpu_info *vcpu;
+	u8 masked;
+
+	preempt_disable();
+	vcpu = this_cpu_read(xen_vcpu);
+	masked = vcpu->evtchn_upcall_mask;
+	vcpu->evtchn_upcall_mask = 1;
+	barrier();
+	preempt_enable_no_resched();
+	return masked;
+}
+
+static __always_inline void unmask_interrupts(u8 masked)
+{
+	struct vcpu_info *vcpu;
+
+	if (masked)
+		return;
+	preempt_disable();
+	vcpu = this_cpu_read(xen_vcpu);
+	vcpu->evtchn_upcall_mask = 0;
+	barrier(); /* unmask, then look, or what comes in between is not noticed */
+	if (unlikely(vcpu->evtchn_upcall_pending))
+		xen_force_evtchn_callback();
+	preempt_enable();
+}
 
 /* Returns false, with nothing begun, if Xen does not guard the table. */
 static __always_inline bool run_begin(struct run *run, const pte_t *ptep)
 {
 	unsigned long table = (unsigned long)ptep & PAGE_MASK;
 
-	local_irq_save(run->flags);
+	run->masked = mask_interrupts();
 	if (unlikely(__this_cpu_read(xen_pvbatch_table.address) != table)) {
 		if (!xen_page_pinned((void *)ptep)) {
-			local_irq_restore(run->flags);
+			unmask_interrupts(run->masked);
 			return false;
 		}
 		__this_cpu_write(xen_pvbatch_table.machine, virt_to_machine((void *)table).maddr);
@@ -95,15 +128,16 @@ static __always_inline bool run_begin(struct run *run, const pte_t *ptep)
 static __always_inline void run_add(const struct run *run, unsigned int i, unsigned int command,
 				    pteval_t val)
 {
-	__this_cpu_inc(xen_pvbatch_stats.queued);
 	xen_mc_add_mmu_update((run->machine + i * sizeof(pte_t)) | command, val);
 }
 
-static __always_inline void run_end(const struct run *run)
+static __always_inline void run_end(const struct run *run, unsigned int nr)
 {
-	if (unlikely(xen_get_lazy_mode() != XEN_LAZY_MMU))
+	__this_cpu_add(xen_pvbatch_stats.queued, nr);
+	/* xen_get_lazy_mode(), of which an interrupt has none */
+	if (unlikely(__this_cpu_read(xen_lazy_mode) != XEN_LAZY_MMU || in_interrupt()))
 		xen_mc_flush();
-	local_irq_restore(run->flags);
+	unmask_interrupts(run->masked);
 }
 
 /* The A and D that hardware can still set in @pte. */
@@ -112,14 +146,14 @@ static __always_inline pteval_t settable(pte_t pte)
 	return AD & ~pte.pte & ~(pte.pte & _PAGE_RW ? 0 : _PAGE_DIRTY);
 }
 
-unsigned long xen_pvbatch_pfn(pteval_t pte)
+pte_t xen_pvbatch_modify(pte_t pte, pgprot_t prot)
 {
-	unsigned long pfn = mfn_to_pfn((pte & XEN_PTE_MFN_MASK) >> PAGE_SHIFT);
+	pteval_t val = (pte.pte & _PAGE_CHG_MASK) | (check_pgprot(prot) & ~_PAGE_CHG_MASK);
+	pte_t result = native_make_pte(val);
 
-	/* As pte_mfn_to_pfn() and pte_pfn() make of it together: a frame that nobody has. */
-	return unlikely(pfn == ~0UL) ? PTE_PFN_MASK >> PAGE_SHIFT : pfn;
+	return pte.pte & _PAGE_RW ? pte_mksaveddirty(result) : pte_clear_saveddirty(result);
 }
-EXPORT_SYMBOL(xen_pvbatch_pfn);
+EXPORT_SYMBOL(xen_pvbatch_modify);
 
 bool xen_pvbatch_set_pte(pte_t *ptep, pte_t pte)
 {
@@ -135,7 +169,7 @@ bool xen_pvbatch_set_pte(pte_t *ptep, pte_t pte)
 	if (xen_get_lazy_mode() != XEN_LAZY_MMU || !run_begin(&run, ptep))
 		return false;
 	run_add(&run, 0, MMU_NORMAL_PT_UPDATE, pte_val_ma(pte));
-	local_irq_restore(run.flags);
+	run_end(&run, 1);
 	return true;
 }
 
@@ -154,7 +188,7 @@ bool xen_pvbatch_wrprotect(pte_t *ptep, unsigned int nr)
 			run_add(&run, i, MMU_PT_UPDATE_PRESERVE_AD,
 				pte_val_ma(pte_clear_flags(pte, _PAGE_RW)));
 	}
-	run_end(&run);
+	run_end(&run, nr);
 	return true;
 }
 EXPORT_SYMBOL(xen_pvbatch_wrprotect);
@@ -172,21 +206,21 @@ bool xen_pvbatch_clear(pte_t *ptep, unsigned int nr)
 		return false;
 	for (i = 0; i < nr; i++)
 		run_add(&run, i, MMU_NORMAL_PT_UPDATE, 0);
-	run_end(&run);
+	run_end(&run, nr);
 	return true;
 }
 EXPORT_SYMBOL(xen_pvbatch_clear);
 
-bool xen_pvbatch_get_and_clear(pte_t *ptep, pte_t *old)
+pte_t xen_pvbatch_get_and_clear(pte_t *ptep)
 {
+	pte_t old = READ_ONCE(*ptep);
 	struct run run;
 
-	*old = READ_ONCE(*ptep);
-	if (settable(*old) || pte_uffd_wp(*old) || !run_begin(&run, ptep))
-		return false;
+	if (!pte_present(old) || settable(old) || pte_uffd_wp(old) || !run_begin(&run, ptep))
+		return native_make_pte(0);
 	run_add(&run, 0, MMU_NORMAL_PT_UPDATE, 0);
-	run_end(&run);
-	return true;
+	run_end(&run, 1);
+	return old;
 }
 EXPORT_SYMBOL(xen_pvbatch_get_and_clear);
 
@@ -219,7 +253,7 @@ bool xen_pvbatch_clean(pte_t *ptep, unsigned int nr, pteval_t clear)
 			run_add(&run, i, MMU_NORMAL_PT_UPDATE,
 				pte_val_ma(pte_clear_flags(pte, clear)));
 	}
-	run_end(&run);
+	run_end(&run, nr);
 	return true;
 }
 EXPORT_SYMBOL(xen_pvbatch_clean);
@@ -235,7 +269,7 @@ bool xen_pvbatch_clear_young(pte_t *ptep, int *young)
 	if (settable(pte) || !run_begin(&run, ptep))
 		return false;
 	run_add(&run, 0, MMU_NORMAL_PT_UPDATE, pte_val_ma(pte_mkold(pte)));
-	run_end(&run);
+	run_end(&run, 1);
 	return true;
 }
 
@@ -267,7 +301,7 @@ bool xen_pvbatch_commit(pte_t *ptep, pte_t old, pte_t new)
 		run_add(&run, 0, MMU_PT_UPDATE_PRESERVE_AD, pte_val_ma(new));
 	else
 		commit_cleaning(&run, ptep, old.pte, new.pte);
-	run_end(&run);
+	run_end(&run, 1);
 	return true;
 }
 EXPORT_SYMBOL(xen_pvbatch_commit);

@@ -41,7 +41,7 @@ struct xen_pvbatch_done {
 /* /sys/kernel/debug/pvbatch/xen */
 struct xen_pvbatch_stats {
 	u64 calls; /* multicalls with queued changes in them */
-	u64 queued; /* entries changed by queued requests */
+	u64 queued; /* entries in runs that were queued */
 	u64 trapped; /* by a locked instruction, where no request is exact */
 	u64 plain; /* stored into tables that Xen does not guard yet */
 	u64 refused; /* requests that Xen has refused */

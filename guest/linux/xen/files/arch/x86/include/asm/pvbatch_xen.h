@@ -30,14 +30,12 @@ bool xen_pvbatch_wrprotect(pte_t *ptep, unsigned int nr);
 bool xen_pvbatch_clear(pte_t *ptep, unsigned int nr);
 bool xen_pvbatch_clean(pte_t *ptep, unsigned int nr, pteval_t clear);
 bool xen_pvbatch_commit(pte_t *ptep, pte_t old, pte_t new);
-/*
- * One entry, if that can be exact without a look at the moment of the exchange: true, and
- * what it was.
- */
-bool xen_pvbatch_get_and_clear(pte_t *ptep, pte_t *old);
+/* One entry, if that can be exact without a look at the moment of the exchange. */
 bool xen_pvbatch_clear_young(pte_t *ptep, int *young);
-/* pte_pfn() of a present entry, translated without a pv-op. */
-unsigned long xen_pvbatch_pfn(pteval_t pte);
+/* The same; returns what it was, which is present, or 0 if nothing has been done. */
+pte_t xen_pvbatch_get_and_clear(pte_t *ptep);
+/* pte_modify() if both are xen_pvbatch_raw(). */
+pte_t xen_pvbatch_modify(pte_t pte, pgprot_t prot);
 
 #else /* CONFIG_PVBATCH_GUEST && CONFIG_XEN_PV */
 
@@ -66,9 +64,9 @@ static inline bool xen_pvbatch_clear_young(pte_t *ptep, int *young)
 	return false;
 }
 
-static inline unsigned long xen_pvbatch_pfn(pteval_t pte)
+static inline pte_t xen_pvbatch_modify(pte_t pte, pgprot_t prot)
 {
-	return 0;
+	return pte;
 }
 
 #endif /* CONFIG_PVBATCH_GUEST && CONFIG_XEN_PV */

@@ -9,25 +9,31 @@
 
 #if defined(CONFIG_PVBATCH_GUEST) && defined(CONFIG_XEN_PV)
 
+static inline pte_t xen_pvbatch_take(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
+				     int full)
+{
+	if (xen_pvbatch_queues() && !full) {
+		pte_t pte = xen_pvbatch_get_and_clear(ptep);
+
+		if (pte.pte)
+			return pte;
+	}
+	return ptep_get_and_clear_full(mm, addr, ptep, full);
+}
+
 #define get_and_clear_full_ptes get_and_clear_full_ptes
 static inline pte_t get_and_clear_full_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 					    unsigned int nr, int full)
 {
-	pte_t pte = native_make_pte(0);
-	unsigned int i;
+	pte_t pte = xen_pvbatch_take(mm, addr, ptep, full), next;
 
-	for (i = 0; i < nr; i++, ptep++, addr += PAGE_SIZE) {
-		pte_t one;
-
-		if (full || !xen_pvbatch_queues() || !xen_pvbatch_get_and_clear(ptep, &one))
-			one = ptep_get_and_clear_full(mm, addr, ptep, full);
-		if (!i) {
-			pte = one;
-			continue;
-		}
-		if (pte_dirty(one))
+	while (--nr) {
+		ptep++;
+		addr += PAGE_SIZE;
+		next = xen_pvbatch_take(mm, addr, ptep, full);
+		if (pte_dirty(next))
 			pte = pte_mkdirty(pte);
-		if (pte_young(one))
+		if (pte_young(next))
 			pte = pte_mkyoung(pte);
 	}
 	return pte;
@@ -39,8 +45,13 @@ static inline void clear_full_ptes(struct mm_struct *mm, unsigned long addr, pte
 {
 	if (xen_pvbatch_queues() && !full && xen_pvbatch_clear(ptep, nr))
 		return;
-	for (; nr; nr--, ptep++, addr += PAGE_SIZE)
+	for (;;) {
 		ptep_get_and_clear_full(mm, addr, ptep, full);
+		if (--nr == 0)
+			break;
+		ptep++;
+		addr += PAGE_SIZE;
+	}
 }
 
 #endif /* CONFIG_PVBATCH_GUEST && CONFIG_XEN_PV */
