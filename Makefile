@@ -19,7 +19,7 @@ AR ?= ar
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := $(shell cat docs/VERSION)
-GIT_REV := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+GIT_REV ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 INCLUDES := -Iprotocol -Iguest/core/include -Iguest/mm/include -Ihypervisor/engine/include -Ihypervisor
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -56,7 +56,7 @@ CHECK_TESTS :=   # fast tests: executables that print TAP
 SLOW_TESTS :=    # the rest of `make test`
 CLEAN_DEPS :=
 
-include $(wildcard guest/*/build.mk hypervisor/*/build.mk tests/*/build.mk docs/build.mk)
+include $(wildcard guest/*/build.mk hypervisor/*/build.mk tests/*/build.mk docs/build.mk packaging/build.mk)
 include install.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -10,6 +10,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 DOCDIR ?= $(PREFIX)/share/doc/pvbatch
 MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 INSTALL_HEADERS = $(filter-out %/machine.h,$(wildcard protocol/pvbatch/*.h)) \
 	$(wildcard guest/core/include/pvbatch/*.h guest/mm/include/pvbatch/*.h \
@@ -24,10 +26,14 @@ $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc: $(B)/%.pc: docs/pkgconfig/%.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' $< >$@
 
-.PHONY: install
-install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
+.PHONY: install install-now
+install: all
+	@$(MAKE) --no-print-directory install-now
+
+# For a build that has what it needs, and may not look for it.
+install-now: all-now $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(LIBDIR) $(PKGCONFIGDIR) $(DOCDIR) \
-		$(INCLUDEDIR)/pvbatch $(LIBEXECDIR)/guest $(LIBEXECDIR)/testbed)
+		$(INCLUDEDIR)/pvbatch $(LIBEXECDIR)/guest $(LIBEXECDIR)/testbed $(COMPLETIONDIR))
 	install -m 755 $(B)/pvbatch $(DESTDIR)$(BINDIR)
 	install -m 755 $(B)/pvbatchd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/pvbatch-domain $(DESTDIR)$(LIBEXECDIR)
@@ -41,3 +47,8 @@ install: all $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 	install -m 644 $(wildcard docs/*.md docs/*.rng) $(DESTDIR)$(DOCDIR)
 	$(foreach man,$(INSTALL_MANS),install -D -m 644 $(man) \
 		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(man)))/$(notdir $(man));)
+	install -m 644 packaging/pvbatch.bash-completion $(DESTDIR)$(COMPLETIONDIR)/pvbatch
+	sed 's|^ExecStart=/usr/sbin/|ExecStart=$(SBINDIR)/|' packaging/pvbatchd.service >$(B)/pvbatchd.service
+	install -D -m 644 $(B)/pvbatchd.service $(DESTDIR)$(UNITDIR)/pvbatchd.service
+	install -D -m 644 packaging/pvbatch.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pvbatch.conf
+	install -D -m 644 packaging/pvbatch.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pvbatch.conf
