@@ -133,10 +133,10 @@ static int add_rules(scmp_filter_ctx filter)
 	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
 	int rc = 0;
 
-	/* The one that counts comes first. */
 	for (size_t i = 0; !rc && i < sizeof(kvm_requests) / sizeof(kvm_requests[0]); i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffULL, kvm_requests[i]));
+				      SCMP_A1(SCMP_CMP_EQ, kvm_requests[i]));
+	/* KVM_RUN is what is called all the time: ioctl is asked about first. */
 	if (!rc)
 		rc = seccomp_syscall_priority(filter, SCMP_SYS(ioctl), 255);
 	for (size_t i = 0; !rc && i < sizeof(plain_calls) / sizeof(plain_calls[0]); i++)
