@@ -7,6 +7,7 @@ DEB_TREE := $(B)/deb/pvbatch-$(VERSION)
 deps-deb:
 	@.ci/install-deps build deb
 
+# -d: install-deps has seen to what is needed; build-essential, which is more, is not asked for.
 ##: make deb         Debian packages: build/deb/*.deb
 deb: deps-deb
 	@rm -rf $(B)/deb && mkdir -p $(DEB_TREE)
@@ -15,6 +16,6 @@ deb: deps-deb
 	@printf 'pvbatch (%s) unstable; urgency=medium\n\n  * This tree: %s.\n\n -- %s  %s\n' \
 		'$(VERSION)' '$(GIT_REV)' 'pvbatch developers <pvbatch@localhost.localdomain>' \
 		"$$(date -R -d @$$(git log -1 --format=%ct))" >$(DEB_TREE)/debian/changelog
-	@cd $(DEB_TREE) && GIT_REV=$(GIT_REV) dpkg-buildpackage -us -uc -b -j$$(nproc) \
+	@cd $(DEB_TREE) && GIT_REV=$(GIT_REV) dpkg-buildpackage -d -us -uc -b -j$$(nproc) \
 		>../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
 	@ls $(B)/deb/*.deb
