@@ -101,8 +101,8 @@ static void random_programs(unsigned int backend, unsigned int nr, uint64_t firs
 	report(true, name, steps);
 }
 
-/* Every state that a page can be in, as STEP_STATE's a. */
-static unsigned int all_states(uint32_t *states)
+/* Every state that a page can be in, as STEP_STATE's a; if @mixed, runs of unlike ones, too. */
+static unsigned int all_states(uint32_t *states, bool mixed)
 {
 	static const uint8_t prots[] = { 0, PVB_PROT_READ, PVB_PROT_READ | PVB_PROT_WRITE,
 					 PVB_PROT_READ | PVB_PROT_EXEC };
@@ -113,7 +113,8 @@ static unsigned int all_states(uint32_t *states)
 	for (unsigned int p = 0; p < sizeof(prots); p++) {
 		for (uint32_t flags = 0; flags < 32; flags++) {
 			states[nr++] = prots[p] | flags * STATE_YOUNG;
-			states[nr++] = prots[p] | flags * STATE_YOUNG | STATE_MIXED;
+			if (mixed)
+				states[nr++] = prots[p] | flags * STATE_YOUNG | STATE_MIXED;
 		}
 	}
 	for (unsigned int t = 0; t < sizeof(types); t++) {
@@ -162,7 +163,7 @@ static bool exhaust(unsigned int backend, uint32_t vma_flags, uint32_t nr, unsig
 {
 	static uint32_t states[384];
 	static struct step operations[64];
-	unsigned int nr_states = all_states(states);
+	unsigned int nr_states = all_states(states, nr > 1);
 	unsigned int nr_operations = all_operations(operations, 62, nr);
 	struct program program = {
 		.config = backends[backend].config,
