@@ -77,12 +77,7 @@ static void set_pending(struct pvbatch_cpu *p, struct mm_struct *mm)
 	cpumask_set_cpu(smp_processor_id(), &pvbatch_pending);
 }
 
-/*
- * name() - entry @ptep has changed from @old to @new. Preemption off.
- *
- * Out of line: everything but one more of the same.
- */
-static noinline void name(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+static void name_it(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
 	u64 lost = loss(old, new);
@@ -117,6 +112,17 @@ static noinline void name(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 }
 
 /*
+ * name() - entry @ptep has changed from @old to @new. Preemption off, on when it returns.
+ *
+ * Out of line: everything but one more of the same.
+ */
+static noinline void name(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+{
+	name_it(mm, ptep, old, new);
+	preempt_enable_notrace();
+}
+
+/*
  * changed() - the common case in a few instructions: the next entry of the run, changed
  * in the same bits and the same way.
  */
@@ -124,14 +130,15 @@ static __always_inline void changed(struct mm_struct *mm, pte_t *ptep, u64 old, 
 {
 	if (host_applies() || (~old & (_PAGE_PRESENT | _PAGE_ACCESSED)))
 		return;
-	preempt_disable();
-	if (likely(ptep == this_cpu_read(pvbatch_cpu.next) &&
-		   (old ^ new) == this_cpu_read(pvbatch_cpu.delta) &&
-		   (old & ~new) == this_cpu_read(pvbatch_cpu.gone) && !at_table_start(ptep)))
-		this_cpu_write(pvbatch_cpu.next, ptep + 1);
-	else
+	preempt_disable_notrace();
+	if (unlikely(ptep != this_cpu_read(pvbatch_cpu.next) ||
+		     (old ^ new) != this_cpu_read(pvbatch_cpu.delta) ||
+		     (old & ~new) != this_cpu_read(pvbatch_cpu.gone) || at_table_start(ptep))) {
 		name(mm, ptep, old, new);
-	preempt_enable();
+		return;
+	}
+	this_cpu_write(pvbatch_cpu.next, ptep + 1);
+	preempt_enable_notrace();
 }
 
 void pvbatch_set_pte(pte_t *ptep, pte_t pte)
@@ -209,11 +216,12 @@ void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned
 EXPORT_SYMBOL(pvbatch_clear_young_dirty);
 
 /*
- * The entry has moved on since start: the A/D law (merge.h). x86 keeps Dirty of a read-only
- * entry in a software bit, since Write=0,Dirty=1 means a shadow stack.
+ * The entry may have moved on since start: the A/D law (merge.h). x86 keeps Dirty of a
+ * read-only entry in a software bit, since Write=0,Dirty=1 means a shadow stack.
  */
-static noinline void merge(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new, u64 cur)
+static noinline void merge(struct vm_area_struct *vma, pte_t *ptep, u64 old, u64 new)
 {
+	u64 cur = READ_ONCE(ptep->pte);
 	u64 merged;
 
 	do {
@@ -226,19 +234,25 @@ static noinline void merge(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new, 
 		if (!(merged & _PAGE_RW))
 			merged = native_pte_val(pte_mksaveddirty(native_make_pte(merged)));
 	} while (!try_cmpxchg((u64 *)&ptep->pte, &cur, merged));
-	changed(mm, ptep, cur, merged);
+	changed(vma->vm_mm, ptep, cur, merged);
 }
 
+static noinline void commit_host(struct vm_area_struct *vma, pte_t *ptep, u64 old, u64 new)
+{
+	if (!pvbatch_host_commit(ptep, old, new))
+		merge(vma, ptep, old, new);
+}
+
+/* Some 25 instructions for the common case; all else is a tail call. */
 void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new)
 {
 	u64 cur = old.pte;
 
-	if (host_applies() && pvbatch_host_commit(ptep, old.pte, new.pte))
-		return;
-	if (likely(try_cmpxchg((u64 *)&ptep->pte, &cur, new.pte)))
-		changed(vma->vm_mm, ptep, old.pte, new.pte);
-	else
-		merge(vma->vm_mm, ptep, old.pte, new.pte, cur);
+	if (host_applies())
+		return commit_host(vma, ptep, old.pte, new.pte);
+	if (unlikely(!try_cmpxchg((u64 *)&ptep->pte, &cur, new.pte)))
+		return merge(vma, ptep, old.pte, new.pte);
+	changed(vma->vm_mm, ptep, old.pte, new.pte);
 }
 EXPORT_SYMBOL(pvbatch_commit);
 
