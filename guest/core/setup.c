@@ -27,7 +27,7 @@ int pvb_guest_init(struct pvb_guest *g, const struct pvb_transport *t,
 		   struct pvb_negotiate *scratch)
 {
 	uint64_t needed = features_of(wanted);
-	uint64_t features = needed | PVB_F_FLUSH | PVB_F_RESULTS | PVB_F_STATS;
+	uint64_t features = needed | PVB_F_FLUSH | PVB_F_RESULTS | PVB_F_STATS | ops->consents;
 	int64_t r;
 
 	*g = (struct pvb_guest){ .transport = t, .ops = ops, .mode = PVB_MODE_DIRECT };

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +50,23 @@ static int answer(int fd)
 					counter(probe_counters[i]));
 	line[len - 1] = '\n';
 	return write(fd, line, len) == (ssize_t)len ? 0 : -1;
+}
+
+/* Takes the feature from every VM, as a migration to a host without it would. */
+static void withdraw(void)
+{
+	glob_t vms;
+
+	if (glob(DEBUGFS_KVM "*/pvbatch", 0, NULL, &vms))
+		return;
+	for (size_t i = 0; i < vms.gl_pathc; i++) {
+		int fd = open(vms.gl_pathv[i], O_WRONLY);
+
+		if (fd < 0 || write(fd, "off", 3) != 3)
+			perror("host: withdraw");
+		close(fd);
+	}
+	globfree(&vms);
 }
 
 static pid_t start(char **argv, int console, int probe)
@@ -104,6 +122,8 @@ int main(int argc, char **argv)
 			n = read(probe[0], buf, 1);
 			if (n == 1 && buf[0] == PROBE_ASK && answer(probe[0]))
 				break;
+			if (n == 1 && buf[0] == PROBE_WITHDRAW)
+				withdraw();
 		}
 		if (fds[0].revents & (POLLIN | POLLHUP)) {
 			n = read(console[0], buf, sizeof(buf));

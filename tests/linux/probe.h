@@ -7,12 +7,15 @@
  * waits in read(), and answers one line: PROBE_COUNTERS decimal numbers, always as wide, so
  * that an answer costs the same whatever it says. Natively there is no host; then all
  * counters are zero.
+ *
+ * On PROBE_WITHDRAW the host takes the feature away from all its VMs; no answer.
  */
 #ifndef TESTS_LINUX_PROBE_H
 #define TESTS_LINUX_PROBE_H
 
 #define PROBE_TTY "/dev/ttyS1"
 #define PROBE_ASK '?'
+#define PROBE_WITHDRAW 'w'
 #define PROBE_LINE 512
 #define PROBE_NUMBER "%012lld"
 

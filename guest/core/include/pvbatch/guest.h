@@ -65,6 +65,8 @@ struct pvb_guest_ops {
 	 * the direct write too, with a fault.
 	 */
 	void (*refused)(uint64_t *ptep, uint32_t nr, enum pvb_status status);
+	/* Relaxations that the kernel consents to, if the host has them: PVB_F_DIRTY_AROUND. */
+	uint64_t consents;
 };
 
 /* Why a queue was submitted (law 9). */

@@ -199,9 +199,16 @@ bool pvbatch_clear_young(struct mm_struct *mm, pte_t *ptep)
 	return true;
 }
 
+/*
+ * With PVB_F_DIRTY_AROUND, what becomes clean stays young (MADV_FREE asks for both): the host
+ * maps no entry before A is set, so that it would have to be asked for each page twice. A is
+ * a hint; reclaim looks at such a page one time more.
+ */
 void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned int nr, bool young,
 			       bool dirty)
 {
+	if (dirty && (pvbatch_guest.features & PVB_F_DIRTY_AROUND))
+		young = false;
 	for (; nr; nr--, ptep++) {
 		pte_t old = pvbatch_start(ptep), new;
 

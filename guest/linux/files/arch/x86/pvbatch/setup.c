@@ -98,6 +98,8 @@ static const struct pvb_guest_ops guest_ops = {
 	.in_interrupt = interrupted,
 	.flush = own_flush,
 	.lost = lost,
+	/* Linux takes a page for clean only if D is clear, and keeps a dirty one at will. */
+	.consents = PVB_F_DIRTY_AROUND,
 };
 
 static void install(void)
