@@ -215,6 +215,29 @@ void test_guest_apply(void)
 	test_aliases();
 }
 
+/* MOV to CR3 in encodings that KVM has to tell apart where the CPU does not help. */
+#define LOAD_CR3(reg, insn, value) \
+	__asm__ volatile("mov %0, %%" reg "\n\t" insn ::"g"((uint64_t)(value)) : reg, "memory")
+
+static void test_cr3_loads(void)
+{
+	uint64_t here = read_cr3();
+	bool good = mark_at(VA(9)) == DATA_MARK + 9;
+
+	LOAD_CR3("r9", "mov %%r9, %%cr3", other_root);
+	good &= mark_at(VA(9)) == NO_FAULT && read_cr3() == (uint64_t)other_root;
+	LOAD_CR3("rdi", "mov %%rdi, %%cr3", here);
+	good &= mark_at(VA(9)) == DATA_MARK + 9;
+	LOAD_CR3("r15", ".byte 0x49, 0x0f, 0x22, 0xdf", other_root); /* REX.W */
+	good &= mark_at(VA(9)) == NO_FAULT;
+	LOAD_CR3("rax", ".byte 0x0f, 0x22, 0x18", here); /* a mode that is ignored */
+	good &= mark_at(VA(9)) == DATA_MARK + 9;
+	LOAD_CR3("rcx", ".byte 0x66, 0x0f, 0x22, 0xd9", other_root); /* the emulator's */
+	good &= mark_at(VA(9)) == NO_FAULT;
+	LOAD_CR3("r8", "mov %%r8, %%cr3", here);
+	check(good && mark_at(VA(9)) == DATA_MARK + 9, "CR3 loads in all encodings");
+}
+
 /* What docs/linux.md says the host does without being told a name. */
 void test_contract(void)
 {
@@ -222,6 +245,7 @@ void test_contract(void)
 	struct pvb_batch_hdr *hdr;
 
 	space_load();
+	test_cr3_loads();
 	mark_at(VA(10));
 	set_pte(&leaf[10], data_pte(11, RW));
 	hdr = batch_begin(0);

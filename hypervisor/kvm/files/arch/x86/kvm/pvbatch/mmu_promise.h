@@ -72,6 +72,63 @@ void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __us
 	kvm_vcpu_mark_page_dirty(vcpu, sp->gfn);
 }
 
+/* pvb_decode_mov_cr3() - @insn as "mov %reg, %cr3" of 64-bit mode: its length, or 0. */
+static unsigned int pvb_decode_mov_cr3(u32 insn, int *reg)
+{
+	unsigned int rex = 0;
+
+	/* REX.B extends the register, REX.R would make it CR11; W and X mean nothing. */
+	if ((insn & 0xf4) == 0x40) {
+		rex = 1;
+		*reg = (insn & 1) << 3;
+		insn >>= 8;
+	} else {
+		*reg = 0;
+	}
+	/* Of ModRM the mode is ignored. */
+	if ((insn & 0x38ffff) != 0x18220f)
+		return 0;
+	*reg |= insn >> 16 & 7;
+	return 3 + rex;
+}
+
+/*
+ * kvm_pvb_decode_cr3() - which register @vcpu is loading into CR3, on a CPU that does not
+ * say: what the emulator would find, for a tenth of the cost. Reads the instruction where
+ * the CPU has read it, through the shadow tables. False: let the emulator do it.
+ *
+ * With interrupts off no shadow page goes, nor what it maps: who takes it away waits for
+ * this vCPU in kvm_flush_remote_tlbs().
+ */
+bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
+{
+	gva_t rip = kvm_rip_read(vcpu);
+	struct kvm_shadow_walk_iterator it;
+	struct page *page;
+	u32 insn = 0;
+	u64 spte;
+
+	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu) ||
+	    offset_in_page(rip) > PAGE_SIZE - sizeof(insn))
+		return false;
+	walk_shadow_page_lockless_begin(vcpu);
+	for_each_shadow_entry_lockless(vcpu, rip, it, spte) {
+		if (!is_shadow_present_pte(spte))
+			break;
+		if (!is_last_spte(spte, it.level))
+			continue;
+		page = kvm_pfn_to_refcounted_page(
+			spte_to_pfn(spte) +
+			(rip >> PAGE_SHIFT & (KVM_PAGES_PER_HPAGE(it.level) - 1)));
+		if (page)
+			insn = get_unaligned((u32 *)(page_address(page) + offset_in_page(rip)));
+		break;
+	}
+	walk_shadow_page_lockless_end(vcpu);
+	*bytes = pvb_decode_mov_cr3(insn, reg);
+	return *bytes;
+}
+
 /*
  * kvm_pvb_unlink_leaf() - drop all entries of leaf @sp, which is being zapped. Returns false
  * for what is no leaf, or one of SMM's address space: entry by entry, as ever.

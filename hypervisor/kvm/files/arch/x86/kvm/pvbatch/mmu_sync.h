@@ -13,6 +13,7 @@
  * the host's mapping and dirty logging allow it and no write to that gfn has to be seen.
  */
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
 
 #include "internal.h"
 
@@ -80,7 +81,7 @@ static void pvb_page_used(u64 spte)
 		return;
 	if (is_accessed_spte(spte))
 		mark_page_accessed(page);
-	if (is_dirty_spte(spte))
+	if (is_dirty_spte(spte) && !PageDirty(page))
 		SetPageDirty(page);
 }
 

@@ -39,6 +39,7 @@ void kvm_pvb_paging_off(struct kvm_vcpu *vcpu);
 void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
 
 /* mmu_promise.h */
+bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes);
 void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep);
 
 /*
@@ -125,6 +126,10 @@ static inline bool kvm_pvb_zaps_orphans(struct kvm *kvm)
 static inline void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep,
 					u64 __user *gptep)
 {
+}
+static inline bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
+{
+	return false;
 }
 static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
 {
