@@ -62,7 +62,8 @@ static void check_grants(struct pvb_negotiate *neg)
 	neg->version_max = PVB_VERSION + 8;
 	neg->features_wanted = ~0ULL;
 	is(negotiate(neg), 0, "negotiate, newer guest");
-	check(!(neg->features & ~PVB_F_KNOWN), "features 0x%lx granted, some unknown", neg->features);
+	check(!(neg->features & ~PVB_F_KNOWN), "features 0x%lx granted, some unknown",
+	      neg->features);
 	check(neg->version == PVB_VERSION, "version %u", neg->version);
 
 	filled(neg);
