@@ -25,3 +25,9 @@ bench-linux: linux linux-baseline deps-build $(LINUX_BENCH)
 $(B)/tests/insn-profile.so: tests/linux/insn-profile.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_host) -shared -fPIC $< -o $@
+
+# KUnit in each mode, under our kernel as the KVM host.
+$(B)/tests/linux-kunit: tests/linux/test tests/linux/in-guest $(B)/tests/linux-host
+	@printf '#!/bin/sh\nexec tests/linux/test "$$@"\n' >$@ && chmod +x $@
+
+SLOW_TESTS += $(B)/tests/linux-kunit
