@@ -12,6 +12,8 @@
 PVB_ASSERT(USER_PORT == PVB_DOORBELL_PORT + 4 * PVB_CALL_REGISTER);
 PVB_ASSERT(USER_HYPERCALL == PVB_HC_BASE + PVB_CALL_REGISTER);
 
+#define PF_USER_WRITE 7 /* error code: present, write, user */
+
 extern const uint8_t user_code[], user_code_end[];
 extern const uint8_t user_in[], user_in_insn[], user_vmcall[], user_vmcall_insn[], user_vmmcall[],
 	user_vmmcall_insn[];
@@ -38,6 +40,12 @@ static void attempt(const char *name, const uint8_t *stub, const uint8_t *insn, 
 	refused = how->rip == user_va(insn) && (how->vector == VEC_GP || how->vector == VEC_UD);
 	if (may_return && how->vector == VEC_UD && how->rip > user_va(insn))
 		refused = (int64_t)how->rax < 0;
+	/*
+	 * KVM patches the other vendor's instruction into its own (KVM_X86_QUIRK_FIX_HYPERCALL_INSN),
+	 * with the rights of whoever has executed it: user code may not be written.
+	 */
+	if (may_return && how->vector == VEC_PF && how->rip == user_va(insn))
+		refused = how->error == PF_USER_WRITE;
 	check(refused, "%s at CPL 3: vector %lu, error 0x%lx at +%ld, rax 0x%lx", name, how->vector,
 	      how->error, (int64_t)(how->rip - user_va(insn)), how->rax);
 

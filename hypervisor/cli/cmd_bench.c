@@ -8,6 +8,7 @@
 
 #include <cli/bench_engine.h>
 #include <cli/bench_mm.h>
+#include <cli/bench_trace.h>
 #include <cli/document.h>
 
 enum {
@@ -26,13 +27,15 @@ static const struct {
 } others[] = {
 	{ "engine", cmd_bench_engine },
 	{ "mm", cmd_bench_mm },
+	{ "trace", cmd_bench_trace },
 };
 
 static const char doc[] =
 	"Measure page-table updates: one hypercall per PTE, batches of 1, 2, 4 ... 512 entries, "
-	"ranges; each with the host and with the guest applying them.\v`pvbatch bench engine` measures the engine "
-	"alone, and `pvbatch bench mm` the memory-management operations on top, each in one "
-	"process; they have a --help of their own.\n\n" CLI_EXIT_CODES;
+	"ranges; each with the host and with the guest applying them.\v"
+	"Without a guest, each with a --help of its own: `pvbatch bench engine` measures the "
+	"engine alone, `pvbatch bench mm` the memory-management operations on top, `pvbatch bench "
+	"trace` what recording costs. WORDs of the guest have the form NAME=VALUE.\n\n" CLI_EXIT_CODES;
 
 #define DEFAULT_CMDLINE "workload=compare"
 
@@ -98,6 +101,13 @@ int cmd_bench(int argc, char **argv)
 			argv[1] = name;
 			return others[i].fn(argc - 1, argv + 1);
 		}
+	/* The guest's words are NAME=VALUE, unless the options before them say which guest. */
+	if (argc > 1 && argv[1][0] != '-' && !strpbrk(argv[1], "= ")) {
+		cli_say("no benchmark '%s': there are engine, mm and trace, and the guest's without "
+			"a name",
+			argv[1]);
+		return CLI_USAGE;
+	}
 	cli_options_init(&options);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	code = bench(&options);

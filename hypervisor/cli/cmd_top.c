@@ -3,11 +3,15 @@
  * Stage: command line - `pvbatch top`: the counters of this machine's VMs, live.
  *
  * One thread: a key, a new size of the terminal or the end of the interval makes a turn,
- * and a turn draws everything. Reading takes a second at most (agent_scan()).
+ * and a turn draws everything. Reading takes a second at most (agent_scan()). Signals that end
+ * it are let in while it waits alone, so that the terminal is always given back as it was.
  */
 #include <curses.h>
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -206,29 +210,72 @@ static bool key(struct top *top, int pressed, double *next)
 	return true;
 }
 
+static volatile sig_atomic_t ended_by;
+
+static void on_signal(int number)
+{
+	ended_by = number;
+}
+
+/* From here on signals that end it come while it waits, with the mask in @waiting. */
+static void catch_signals(sigset_t *waiting)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		sigaction(numbers[i], &action, NULL);
+		sigaddset(&set, numbers[i]);
+	}
+	/* A new size wakes as well. */
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, waiting);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigdelset(waiting, numbers[i]);
+	sigdelset(waiting, SIGWINCH);
+}
+
+/* Wait for input, a signal, or @seconds. Whether the terminal is still there. */
+static bool wait_for(double seconds, const sigset_t *waiting)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct timespec time = { .tv_sec = (time_t)seconds,
+				 .tv_nsec = (long)((seconds - floor(seconds)) * 1e9) };
+	int ready = ppoll(&input, 1, &time, waiting);
+
+	return ready < 0 ? errno == EINTR : !(input.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
 static void run(struct top *top)
 {
 	double next = 0, left;
+	sigset_t waiting;
 	bool on = true;
+	int pressed;
 
-	while (on) {
+	catch_signals(&waiting);
+	nodelay(stdscr, TRUE);
+	while (on && !ended_by) {
 		if (agent_now() >= next) {
 			look(top);
 			next = agent_now() + top->interval;
 		}
 		draw(top);
 		left = next - agent_now();
-		timeout(left > 0 ? (int)ceil(left * 1000) : 0);
-		on = key(top, getch(), &next);
+		on = wait_for(left > 0 ? left : 0, &waiting);
+		while (on && (pressed = getch()) != ERR)
+			on = key(top, pressed, &next);
 	}
 }
 
 int cmd_top(int argc, char **argv)
 {
 	static const char doc[] =
-		"Show what this machine's VMs do, per second, as it goes on. Keys: q ends it, s "
-		"sorts by another column, the arrows mark a VM, Enter shows all of its counters, "
-		"the space bar looks at once.\v" CLI_EXIT_CODES;
+		"Show what this machine's VMs do, per second, as it goes on. Keys: q or Ctrl-C "
+		"ends it, s sorts by another column, the arrows mark a VM, Enter shows all of its "
+		"counters, the space bar looks at once.\v" CLI_EXIT_CODES;
 	static const struct argp argp = { .options = top_options, .parser = parse, .doc = doc };
 	struct top top = { .interval = 2, .sources.kvm = AGENT_KVM_DEBUGFS };
 	SCREEN *screen;
@@ -258,5 +305,6 @@ int cmd_top(int argc, char **argv)
 	free(top.rates);
 	free(top.order);
 	figure_sources_free(&top.sources);
-	return CLI_OK;
+	/* Who presses Ctrl-C has seen enough, as with q. */
+	return ended_by && ended_by != SIGINT ? CLI_SIGNAL + ended_by : CLI_OK;
 }

@@ -9,8 +9,8 @@
 
 #define FIGURE_BYTES 16
 
-/* Four digits and a unit: "812", "1.23M"; per second with a rate; "-" if not known. */
-void figure_text(char text[FIGURE_BYTES], double value, bool known);
+/* Four digits and a unit: "812", "12.3k"; "-" for NAN, which is not known. */
+void figure_text(char text[FIGURE_BYTES], double value);
 /* One line of the table of VMs, or its head with @vm NULL; no newline. */
 void figure_row(char *text, size_t bytes, const struct agent_vm *vm, double seconds);
 /*

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +59,25 @@ static int be_child(int (*child)(void *arg), void *arg)
 }
 
 /*
+ * Has the child got on since the last step? A string instruction stops after each byte or
+ * word that it has copied, and is one instruction all the same.
+ */
+static bool got_on(pid_t pid)
+{
+#ifdef __x86_64__
+	static long last;
+	long now = ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user_regs_struct, rip), NULL);
+	bool on = now != last;
+
+	last = now;
+	return on;
+#else
+	(void)pid;
+	return true;
+#endif
+}
+
+/*
  * The child stops at a mark, and after each instruction while it is being counted. A mark
  * is counted before its breakpoint, so the end of a piece is seen one stop early: that
  * breakpoint's own stop is passed over.
@@ -84,7 +105,7 @@ static int trace(pid_t pid)
 			pass = counting;
 			counting = !counting;
 		} else if (counting && WSTOPSIG(status) == SIGTRAP) {
-			shared->counted++;
+			shared->counted += got_on(pid);
 		}
 		if (ptrace(counting ? PTRACE_SINGLESTEP : PTRACE_CONT, pid, NULL,
 			   (void *)(long)deliver))

@@ -14,6 +14,7 @@
 
 #include <cli/cli.h>
 
+#define SCRIPT_STUCK 123 /* run-kvm: a CPU of the emulated host is stuck */
 #define SCRIPT_FAILED 125 /* also what run-kvm exits with when the testbed itself fails */
 #define HOST_MEMORY 512U /* MiB that the KVM host needs besides the guest */
 #define HOST_SECONDS 120U /* to boot it on a slow machine */
@@ -92,7 +93,7 @@ static int code_of(int status)
 	if (WIFSIGNALED(status))
 		return CLI_SIGNAL + WTERMSIG(status);
 	code = WEXITSTATUS(status);
-	if (code == SCRIPT_FAILED || code == 126 || code == 127) {
+	if (code == SCRIPT_STUCK || code == SCRIPT_FAILED || code == 126 || code == 127) {
 		cli_say("the testbed failed, see above; `pvbatch check` says what is missing");
 		return CLI_HOST;
 	}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: command line - `pvbatch trace record`: records of a VMM's batches into a file.
+ * Stage: command line - `pvbatch trace record`: records of a VM's batches into a file.
  *
- * The VMM sends records on its control socket; they are put into blocks here. One ring waits
- * for the socket, for signals and for time, and writes: one block is written while the next
- * one fills. If the disk is slower than the VMM, the socket is left alone, the VMM's ring
- * fills, and the VMM counts what it drops: it never waits.
+ * A VMM sends records on its control socket, KVM's handler has them in a file in debugfs; both
+ * take the same request and send the same stream, which is put into blocks here. One ring
+ * waits for the source, for signals and for time, and writes: one block is written while the
+ * next one fills. If the disk is slower than the guest, the source is left alone, its ring
+ * fills, and it counts what it drops: it never waits.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@
 #define FLUSH_SECONDS 1 /* or after that time, however few */
 
 enum op {
-	OP_SOCKET = 1,
+	OP_SOURCE = 1,
 	OP_SIGNAL,
 	OP_FLUSH,
 	OP_END,
@@ -41,8 +43,8 @@ struct buffer {
 
 struct recorder {
 	struct io_uring ring;
-	int socket, file, signals;
-	bool listening; /* the ring waits for the socket */
+	int source, file, signals;
+	bool listening; /* the ring waits for the source */
 	bool writing, over, failed;
 	struct buffer *now, *written;
 	size_t filled, whole; /* bytes in now; of them, whole records */
@@ -55,8 +57,8 @@ struct recorder {
 };
 
 struct options {
-	const char *output, *name, *seconds;
-	bool batches;
+	const char *output, *name, *seconds, *kvm;
+	bool batches, handler;
 };
 
 static void prepare(struct recorder *recorder, enum op op)
@@ -64,8 +66,8 @@ static void prepare(struct recorder *recorder, enum op op)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&recorder->ring);
 
 	switch (op) {
-	case OP_SOCKET:
-		io_uring_prep_poll_add(sqe, recorder->socket, POLLIN);
+	case OP_SOURCE:
+		io_uring_prep_poll_add(sqe, recorder->source, POLLIN);
 		break;
 	case OP_SIGNAL:
 		io_uring_prep_poll_add(sqe, recorder->signals, POLLIN);
@@ -146,14 +148,14 @@ static void look(struct recorder *recorder)
 		size_t bytes = recorder->filled - recorder->whole;
 
 		if (record->bytes > TRACE_MAX_BYTES || record->bytes < sizeof(*record)) {
-			fail(recorder, "the VMM sends no records (does somebody else record?)");
+			fail(recorder, "the VM sends no records (does somebody else record?)");
 			return;
 		}
 		if (record->bytes > bytes)
 			return;
 		if (!trace_record_good(record, bytes) ||
 		    (record->kind == TRACE_MACHINE) == recorder->began) {
-			fail(recorder, "the VMM sends what is no record");
+			fail(recorder, "the VM sends what is no record");
 			return;
 		}
 		recorder->began = true;
@@ -177,7 +179,7 @@ static void receive(struct recorder *recorder)
 	size_t left = TRACE_BLOCK_MAX - sizeof(struct trace_count) - recorder->filled;
 	ssize_t got;
 
-	got = recv(recorder->socket, recorder->now->records + recorder->filled, left, MSG_DONTWAIT);
+	got = read(recorder->source, recorder->now->records + recorder->filled, left);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
@@ -193,7 +195,7 @@ static void receive(struct recorder *recorder)
 static void handle(struct recorder *recorder, enum op op, int res)
 {
 	switch (op) {
-	case OP_SOCKET:
+	case OP_SOURCE:
 		recorder->listening = false;
 		receive(recorder);
 		break;
@@ -217,7 +219,7 @@ static int turn(struct recorder *recorder)
 	int rc;
 
 	if (!recorder->listening && !recorder->over && room(recorder)) {
-		prepare(recorder, OP_SOCKET);
+		prepare(recorder, OP_SOURCE);
 		recorder->listening = true;
 	}
 	rc = io_uring_submit_and_wait(&recorder->ring, 1);
@@ -233,7 +235,7 @@ static int turn(struct recorder *recorder)
 	return 0;
 }
 
-/* The recorder's own end, if the VMM's did not come: the file is complete up to there. */
+/* The recorder's own end, if the source's did not come: the file is complete up to there. */
 static void put_end(struct recorder *recorder)
 {
 	struct trace_count end = { .record = { .bytes = sizeof(end), .kind = TRACE_END },
@@ -278,45 +280,108 @@ static int record(struct recorder *recorder, const struct options *options)
 		return CLI_HOST;
 	}
 	if (!recorder->failed && !recorder->began) {
-		cli_say("the VMM ended before it sent anything");
+		cli_say("the VM ended before it sent anything");
 		return CLI_FAILED;
 	}
 	return recorder->failed ? CLI_OUTPUT : CLI_OK;
 }
 
-/* Find the VM by its name or process. Its control socket, or -1 with one line said. */
-static int connect_to(const char *name)
+static int connect_to(const char *path)
 {
-	char *directory = agent_runtime_dir();
-	const struct agent_sources sources = { .runtime = directory };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct agent_list list;
-	int found = -1, fd;
-	char pid[16];
+	int fd;
 
-	agent_scan(&sources, &list);
-	for (unsigned int i = 0; i < list.nr && found < 0; i++) {
-		snprintf(pid, sizeof(pid), "%d", (int)list.vms[i].pid);
-		if (list.vms[i].backend == AGENT_VMM &&
-		    (!strcmp(list.vms[i].name, name) || !strcmp(pid, name)))
-			found = list.vms[i].socket;
-	}
-	agent_list_free(&list);
-	if (found >= 0)
-		snprintf(address.sun_path, sizeof(address.sun_path), "%s/%d.sock", directory,
-			 found);
-	free(directory);
-	if (found < 0) {
-		cli_say("no VM '%s' with a control socket is running", name);
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
 		return -1;
 	}
+	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)))
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
+	    !fcntl(fd, F_SETFL, O_NONBLOCK))
 		return fd;
-	cli_say("cannot connect to %s: %m", address.sun_path);
 	if (fd >= 0)
 		close(fd);
 	return -1;
+}
+
+/* The VM by its name or process: of the VMM, unless KVM's handler is asked for or alone has it. */
+static bool find(const struct agent_list *list, const struct options *options,
+		 struct agent_vm *found)
+{
+	const struct agent_vm *best = NULL;
+	char pid[16];
+
+	for (unsigned int i = 0; i < list->nr; i++) {
+		const struct agent_vm *vm = &list->vms[i];
+
+		snprintf(pid, sizeof(pid), "%d", (int)vm->pid);
+		if (strcmp(vm->name, options->name) && strcmp(pid, options->name))
+			continue;
+		if (options->handler && vm->backend != AGENT_KVM)
+			continue;
+		if (!best || vm->backend == AGENT_VMM)
+			best = vm;
+	}
+	if (best)
+		*found = *best;
+	return best;
+}
+
+/* Where the records come from: a descriptor, or -1 with one line said. */
+static int open_source(const struct options *options)
+{
+	char *directory = agent_runtime_dir();
+	const struct agent_sources sources = { .runtime = directory, .kvm = options->kvm };
+	struct agent_list list;
+	struct agent_vm vm;
+	char path[512];
+	bool there;
+	int fd;
+
+	agent_scan(&sources, &list);
+	there = find(&list, options, &vm);
+	agent_list_free(&list);
+	if (there && vm.backend == AGENT_VMM)
+		snprintf(path, sizeof(path), "%s/%d.sock", directory, vm.socket);
+	else if (there)
+		snprintf(path, sizeof(path), "%s/%d-%d/pvbatch_trace", options->kvm, (int)vm.pid,
+			 vm.fd);
+	free(directory);
+	if (!there) {
+		cli_say("no VM '%s' with %s is running", options->name,
+			options->handler ?
+				"a file in KVM's directory in debugfs" :
+				"a control socket or a file in KVM's directory in debugfs");
+		return -1;
+	}
+	fd = vm.backend == AGENT_VMM ? connect_to(path) :
+				       open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	if (fd >= 0)
+		return fd;
+	if (vm.backend == AGENT_KVM && errno == EBUSY)
+		cli_say("somebody else records '%s'", options->name);
+	else
+		cli_say("cannot connect to %s: %m", path);
+	return -1;
+}
+
+/*
+ * What a guest does with its memory is for who records it alone, also where a file is written
+ * over that others could read.
+ */
+static int open_output(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	struct stat stat;
+
+	if (fd < 0 || fstat(fd, &stat) || !S_ISREG(stat.st_mode))
+		return fd;
+	if (((stat.st_mode & 077) && fchmod(fd, stat.st_mode & 0700)) || ftruncate(fd, 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 static int ask(const struct options *options, struct recorder *recorder)
@@ -324,10 +389,10 @@ static int ask(const struct options *options, struct recorder *recorder)
 	const char *request = options->batches ? "trace batches\n" : "trace entries\n";
 	sigset_t set;
 
-	recorder->socket = connect_to(options->name);
-	if (recorder->socket < 0)
+	recorder->source = open_source(options);
+	if (recorder->source < 0)
 		return CLI_FAILED;
-	recorder->file = open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	recorder->file = open_output(options->output);
 	if (recorder->file < 0) {
 		cli_say("cannot write %s: %m", options->output);
 		return CLI_OUTPUT;
@@ -338,9 +403,8 @@ static int ask(const struct options *options, struct recorder *recorder)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	recorder->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (recorder->signals < 0 ||
-	    send(recorder->socket, request, strlen(request), MSG_NOSIGNAL) < 0) {
-		cli_say("cannot ask the VMM: %m");
+	if (recorder->signals < 0 || write(recorder->source, request, strlen(request)) < 0) {
+		cli_say("cannot ask the VM: %m");
 		return CLI_HOST;
 	}
 	return CLI_OK;
@@ -353,7 +417,7 @@ static int run(const struct options *options)
 
 	if (!recorder)
 		abort();
-	recorder->socket = recorder->file = recorder->signals = -1;
+	recorder->source = recorder->file = recorder->signals = -1;
 	recorder->now = malloc(sizeof(*recorder->now));
 	recorder->written = malloc(sizeof(*recorder->written));
 	if (!recorder->now || !recorder->written)
@@ -378,8 +442,8 @@ static int run(const struct options *options)
 			(unsigned long long)recorder->batches,
 			(unsigned long long)recorder->dropped,
 			(unsigned long long)recorder->offset);
-	if (recorder->socket >= 0)
-		close(recorder->socket);
+	if (recorder->source >= 0)
+		close(recorder->source);
 	if (recorder->file >= 0)
 		close(recorder->file);
 	if (recorder->signals >= 0)
@@ -391,12 +455,16 @@ static int run(const struct options *options)
 }
 
 enum key {
-	KEY_BATCHES = 256
+	KEY_BATCHES = 256,
+	KEY_HANDLER,
+	KEY_KVM
 };
 
 static const struct argp_option record_options[] = {
 	{ "output", 'o', "FILE", 0, "Write there", 0 },
 	{ "batches", KEY_BATCHES, NULL, 0, "Headers and times alone: small, and no replay", 0 },
+	{ "kvm", KEY_HANDLER, NULL, 0, "What KVM's handler serves, even if the VM is ours", 0 },
+	{ "kvm-debugfs", KEY_KVM, "DIR", 0, "KVM's directory. Default: " AGENT_KVM_DEBUGFS, 0 },
 	{ "seconds", 't', "SECONDS", 0, "End after that time. Default: with the VM, or Ctrl-C", 0 },
 	{ 0 }
 };
@@ -412,6 +480,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_BATCHES:
 		options->batches = true;
+		return 0;
+	case KEY_HANDLER:
+		options->handler = true;
+		return 0;
+	case KEY_KVM:
+		options->kvm = arg;
 		return 0;
 	case 't':
 		if (strtol(arg, &end, 10) < 1 || *end || strlen(arg) > 8)
@@ -434,13 +508,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int cmd_trace_record(int argc, char **argv)
 {
 	static const char doc[] =
-		"Record the batches of a VM that `pvbatch run` runs, by its name or process, with "
-		"their entries and the PTEs that these name, until the VM or you end it.\v"
-		"What the VMM had no room for is counted, in the file and at the end.";
+		"Record the batches of a VM, by its name or process, with their entries and the PTEs "
+		"that these name, until the VM or you end it: of one that `pvbatch run` runs, or of "
+		"any that KVM's handler serves (which takes root).\v"
+		"What there was no room for is counted, in the file and at the end.";
 	static const struct argp argp = {
 		.options = record_options, .parser = parse, .args_doc = "VM", .doc = doc
 	};
-	struct options options = { 0 };
+	struct options options = { .kvm = AGENT_KVM_DEBUGFS };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	return run(&options);

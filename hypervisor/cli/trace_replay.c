@@ -30,6 +30,7 @@ struct table {
 struct replay {
 	struct pvb_inproc *host;
 	struct replay_result result;
+	uint32_t max_work; /* of the machine that was recorded */
 	struct table tables[PRIME];
 	uint32_t used[PRIME]; /* slots of the batch */
 	uint32_t nr_used;
@@ -102,6 +103,26 @@ static void place(struct table *table, const struct pvb_entry *entry, const stru
 	}
 }
 
+/*
+ * work_done() - what a call that was answered PARTIAL has done, in the engine's units of work.
+ * A host ends a call for reasons of its own (a signal, a limit on entries): with as much
+ * work as it has allowed, the engine ends where it did then.
+ */
+static uint32_t work_done(const struct trace_batch *batch)
+{
+	const struct pvb_entry *entries = trace_entries(batch);
+	uint32_t work = 0, skip = batch->hdr.skip, nr = batch->hdr.done - batch->hdr.start;
+
+	for (uint32_t i = 0; i < nr && i < batch->nr_entries; i++) {
+		uint32_t done = pvb_answer_done(entries[i].answer);
+
+		work += done > skip ? done - skip : 1;
+		skip = 0;
+	}
+	work += batch->hdr.done_ptes > skip ? batch->hdr.done_ptes - skip : 0;
+	return work ? work : 1; /* a file may say anything, the engine is promised progress */
+}
+
 static void set_up(struct replay *replay, const struct trace_batch *batch)
 {
 	const struct pvb_entry *entries = trace_entries(batch);
@@ -131,6 +152,8 @@ static void set_up(struct replay *replay, const struct trace_batch *batch)
 	vcpu->engine.buffer = pvb_gpa(BUFFER);
 	vcpu->engine.bytes = batch->buffer_bytes;
 	replay->host->vm.features = batch->features & PVB_F_KNOWN;
+	replay->host->vm.max_work = batch->result == PVB_SUBMIT_PARTIAL ? work_done(batch) :
+									  replay->max_work;
 }
 
 static void differs(struct replay *replay, const struct trace_batch *batch, const char *what,
@@ -208,7 +231,7 @@ bool replay_record(void *ctx, const struct trace_record *record)
 		if (machine->phys_bits >= 12 && machine->phys_bits <= 52)
 			replay->host->vm.phys_bits = machine->phys_bits;
 		if (machine->max_work >= PVB_PTES_PER_TABLE)
-			replay->host->vm.max_work = machine->max_work;
+			replay->max_work = machine->max_work;
 	}
 	if (record->kind != TRACE_BATCH)
 		return true;
@@ -243,6 +266,7 @@ struct replay *replay_new(void)
 	}
 	replay->host->backend.map_table = map_table;
 	replay->host->vm.version = PVB_VERSION;
+	replay->max_work = replay->host->vm.max_work;
 	return replay;
 }
 

@@ -147,15 +147,24 @@ static uint32_t run_chunk(struct pvb_work *work, uint32_t nr, uint32_t *at, bool
 	return i;
 }
 
-/* run_batch() - all entries from the header's start on. Returns the call's result. */
+/* call_end() - the entry before which the call ends at the latest. */
+static uint32_t call_end(const struct pvb_work *work)
+{
+	uint32_t max = pvb_load(&work->vcpu->vm->max_entries);
+	const struct pvb_batch_hdr *hdr = &work->hdr;
+
+	return unlikely(max) ? hdr->start + min32(hdr->nr - hdr->start, max) : hdr->nr;
+}
+
+/* run_batch() - entries from the header's start on. Returns the call's result. */
 static int64_t run_batch(struct pvb_work *work)
 {
 	struct pvb_batch_hdr *hdr = &work->hdr;
-	uint32_t at = hdr->skip;
+	uint32_t at = hdr->skip, stop = call_end(work);
 	bool first = true, fault = false;
 
-	while (hdr->done < hdr->nr) {
-		uint32_t nr = min32(hdr->nr - hdr->done, PVB_CHUNK);
+	while (hdr->done < stop) {
+		uint32_t nr = min32(stop - hdr->done, PVB_CHUNK);
 		uint32_t answered;
 
 		if (!first && exhausted(work))
@@ -174,7 +183,10 @@ static int64_t run_batch(struct pvb_work *work)
 		if (answered < nr)
 			return PVB_SUBMIT_PARTIAL;
 	}
-	return PVB_SUBMIT_DONE;
+	if (likely(stop == hdr->nr))
+		return PVB_SUBMIT_DONE;
+	pvb_store(&work->vcpu->limited, work->vcpu->limited + 1);
+	return PVB_SUBMIT_PARTIAL;
 }
 
 /*

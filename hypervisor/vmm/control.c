@@ -182,7 +182,7 @@ static char *answer(const struct vm *vm, const char *request)
 {
 	if (!strcmp(request, "stats"))
 		return stats_document(vm);
-	if (!strncmp(request, "trace ", 6) && vm->trace.ring)
+	if (!strncmp(request, "trace ", 6) && vm->trace.ring.data)
 		return strdup("{\"error\": \"somebody else records\"}\n");
 	return strdup("{\"error\": \"unknown request\"}\n");
 }

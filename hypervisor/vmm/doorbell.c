@@ -87,10 +87,12 @@ int32_t doorbell_call(struct vcpu *vcpu, unsigned int call)
 	struct kvm_regs regs = { 0 };
 	int64_t result;
 
+#ifndef VMM_WITHOUT_TRACE /* `pvbatch bench trace` measures what this costs */
 	/* Recording is decided here, so that the engine has no part in it. */
 	if (call == PVB_CALL_SUBMIT &&
 	    __builtin_expect(atomic_load_explicit(&vcpu->vm->trace.mode, memory_order_relaxed), 0))
 		return (int32_t)trace_submit(vcpu);
+#endif
 	/* The calls that are made often have no arguments: do not ask KVM for any. */
 	if (call != PVB_CALL_SUBMIT && call != PVB_CALL_NOP &&
 	    ioctl(vcpu->fd, KVM_GET_REGS, &regs)) {

@@ -4,7 +4,6 @@
  * is in /sys; whether guest code runs on the CPU at all is measured, because a KVM that
  * emulates every instruction looks the same from outside.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include <vmm/internal.h>
+#include <vmm/vendor.h>
 
 #define PROBE_AT 0x100000ULL
 #define PROBE_LOOPS 20000U
@@ -27,21 +27,10 @@ static const struct {
 	const char *parameter;
 	unsigned int vendor; /* CPUID 0, EBX, of the CPUs it can drive; 0: any */
 } modules[] = {
-	{ "kvm_intel", "/sys/module/kvm_intel/parameters/ept", signature_INTEL_ebx },
-	{ "kvm_amd", "/sys/module/kvm_amd/parameters/npt", signature_AMD_ebx },
+	{ "kvm_intel", "/sys/module/kvm_intel/parameters/ept", VENDOR_INTEL },
+	{ "kvm_amd", "/sys/module/kvm_amd/parameters/npt", VENDOR_AMD },
 	{ "kvm_pvm", NULL, 0 },
 };
-
-/* Built in, the other vendor's module is listed too, and its parameter means nothing. */
-static bool other_vendor(unsigned int vendor)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	if (!vendor || !__get_cpuid(0, &eax, &ebx, &ecx, &edx))
-		return false;
-	/* Hygon's CPUs are AMD's to KVM. */
-	return ebx != vendor && !(vendor == signature_AMD_ebx && ebx == 0x6f677948);
-}
 
 static void find_module(struct vmm_host *host)
 {
@@ -54,7 +43,7 @@ static void find_module(struct vmm_host *host)
 		int on;
 
 		snprintf(path, sizeof(path), "/sys/module/%s", modules[i].module);
-		if (other_vendor(modules[i].vendor) || stat(path, &st))
+		if ((modules[i].vendor && vendor_other(modules[i].vendor)) || stat(path, &st))
 			continue;
 		/* Only one can drive /dev/kvm; built in, both may be listed, one without it. */
 		snprintf(host->module, sizeof(host->module), "%s", modules[i].module);

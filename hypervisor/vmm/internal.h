@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 
 #include <pvbatch/engine.h>
+#include <record/record.h>
 #include <vmm/vmm.h>
 #include <xen/handler.h>
 
@@ -115,10 +116,7 @@ enum trace_mode {
 struct trace {
 	_Atomic int mode; /* enum trace_mode; what a vCPU looks at */
 	pthread_mutex_t lock; /* guards all below */
-	char *ring; /* NULL: nobody records */
-	size_t head, tail; /* bytes put in and taken out since the start */
-	uint64_t batches, dropped;
-	bool ended;
+	struct pvb_ring ring;
 };
 
 struct vm;

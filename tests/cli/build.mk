@@ -7,5 +7,9 @@ $(B)/tests/cli $(B)/tests/cli-testbed:
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec %s %s %s %s\n' $^ >$@ && chmod +x $@
 
-CHECK_TESTS += $(B)/tests/cli
-SLOW_TESTS += $(B)/tests/cli-testbed
+$(B)/tests/cli-options: tests/cli/options $(B)/pvbatch $(B)/pvbatchd | $(B)/pvbatch-domain
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s %s %s\n' $^ >$@ && chmod +x $@
+
+CHECK_TESTS += $(B)/tests/cli $(B)/tests/cli-options
+EMULATED_TESTS += $(B)/tests/cli-testbed

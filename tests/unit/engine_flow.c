@@ -346,6 +346,47 @@ static void bounded_refusals(void **state)
 	assert_int_equal(rig.cpu->engine.stats.entries, 250);
 }
 
+/* max_entries ends a call after so many entries, none is left out, the flush is the last's. */
+static void bounded_entries(void **state)
+{
+	static const uint32_t limits[] = { 1, 7, 64, 65, 199, 200, 201 };
+
+	(void)state;
+	rig.host->backend.flush = plain.flush;
+	for (unsigned int l = 0; l < sizeof(limits) / sizeof(limits[0]); l++) {
+		uint64_t limited = rig.cpu->engine.limited, flushes;
+		uint32_t calls = (200 + limits[l] - 1) / limits[l];
+
+		rig.host->vm.max_entries = limits[l];
+		rig_batch(&rig);
+		for (uint32_t i = 0; i < 200; i++) {
+			rig.table[i] = 0;
+			rig_add(&rig, i == 100 ? (enum pvb_op)99 : PVB_OP_SET, i, 1, 0, PTE(i));
+		}
+		rig.hdr->flush = PVB_FLUSH_ALL;
+		flushes = rig.cpu->engine.stats.flush_all;
+		if (limits[l] < 200) {
+			assert_int_equal(rig_submit(&rig), PVB_SUBMIT_PARTIAL);
+			assert_int_equal(rig.hdr->done, limits[l]);
+			assert_int_equal(rig.hdr->done_ptes, 0);
+			assert_int_equal(rig.entries[limits[l]].answer, 0);
+			assert_int_equal(rig.cpu->engine.stats.flush_all, flushes);
+			rig.hdr->start = rig.hdr->done;
+			calls--;
+		}
+		assert_int_equal(rig_finish(&rig), calls);
+		for (uint32_t i = 0; i < 200; i++) {
+			assert_int_equal(rig.table[i], i == 100 ? 0 : PTE(i));
+			assert_int_equal(rig.entries[i].answer,
+					 i == 100 ? pvb_answer(PVB_ST_BAD_OP, 0) :
+						    pvb_answer(PVB_ST_OK, 1));
+		}
+		assert_int_equal(rig.cpu->engine.stats.flush_all, flushes + 1);
+		assert_int_equal(rig.cpu->engine.limited - limited,
+				 (200 + limits[l] - 1) / limits[l] - 1);
+	}
+}
+
 /* A host that always wants the CPU back still lets each call do a piece of work. */
 static void yielding(void **state)
 {
@@ -549,6 +590,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(told_what_was_applied, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounded_entries, setup, teardown),
 		cmocka_unit_test_setup_teardown(yielding, setup, teardown),
 		cmocka_unit_test_setup_teardown(results_across_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(template_wraps, setup, teardown),

@@ -29,5 +29,5 @@ $(B)/tests/vm-hostile: tests/vm/hostile $(B)/pvbatch $(B)/guest/hostile.elf $(DE
 SLOW_TESTS += $(B)/tests/vm-hostile
 
 CHECK_TESTS += $(B)/tests/vm-demo
-SLOW_TESTS += $(B)/tests/vm-figures $(B)/tests/vm-memory $(VM_SETS:%=$(B)/tests/%-testbed) \
-	$(VM_SETS:%=$(B)/tests/%-handler)
+SLOW_TESTS += $(B)/tests/vm-figures $(B)/tests/vm-memory
+EMULATED_TESTS += $(VM_SETS:%=$(B)/tests/%-testbed) $(VM_SETS:%=$(B)/tests/%-handler)

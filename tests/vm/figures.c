@@ -65,27 +65,37 @@ static void compare_one_section(void **state)
 	run_free(&run);
 }
 
+#define SHAPES 3
+
 static void race(const char *apply)
 {
 	static const struct {
 		const char *mode;
 		unsigned int batch;
-	} shapes[] = { { "per-entry", 1 }, { "batched", 512 }, { "range", 512 } };
-	struct run run;
+	} shapes[SHAPES] = { { "per-entry", 1 }, { "batched", 512 }, { "range", 512 } };
+	size_t at_stake = 0;
 	char cmdline[64];
 
 	snprintf(cmdline, sizeof(cmdline), "workload=race pages=256 rounds=4 apply=%s", apply);
-	run_demo(&run, 4, LONG, cmdline);
-	run_exits(&run, PVBATCH_OK);
-	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		json_t *result = run_result(&run, "race", apply, shapes[i].mode, shapes[i].batch);
+	/* On a busy machine the CPUs that use the pages may hardly have run. */
+	for (int i = 0; i < 5 && at_stake < SHAPES; i++) {
+		struct run run;
 
-		assert_int_equal(result_int(result, "ad_lost"), 0);
-		assert_int_equal(result_int(result, "conflicts"), 0);
-		assert_true(result_int(result, "verified") > 100);
-		assert_true(result_int(result, "ad_merged") > 0);
+		at_stake = 0;
+		run_demo(&run, 4, LONG, cmdline);
+		run_exits(&run, PVBATCH_OK);
+		for (size_t shape = 0; shape < SHAPES; shape++) {
+			json_t *result = run_result(&run, "race", apply, shapes[shape].mode,
+						    shapes[shape].batch);
+
+			assert_int_equal(result_int(result, "ad_lost"), 0);
+			assert_int_equal(result_int(result, "conflicts"), 0);
+			at_stake += result_int(result, "verified") > 100 &&
+				    result_int(result, "ad_merged") > 0;
+		}
+		run_free(&run);
 	}
-	run_free(&run);
+	assert_int_equal(at_stake, SHAPES);
 }
 
 static void race_host_applies(void **state)

@@ -38,4 +38,5 @@ $(B)/tests/vmm-testbed: $(B)/tests/vmm-machine-host $(VMM_TEST_GUEST)
 		chmod +x $@
 
 CHECK_TESTS += $(B)/tests/vmm-elf $(B)/tests/vmm-machine
-SLOW_TESTS += $(B)/tests/vmm-machine-asan $(B)/tests/vmm-machine-tsan $(B)/tests/vmm-testbed
+SLOW_TESTS += $(B)/tests/vmm-machine-asan $(B)/tests/vmm-machine-tsan
+EMULATED_TESTS += $(B)/tests/vmm-testbed

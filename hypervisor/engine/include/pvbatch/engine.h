@@ -86,6 +86,8 @@ struct pvb_vm {
 	unsigned int phys_bits; /* width of a guest-physical address, 12..52 */
 	uint32_t max_bytes; /* largest registered buffer, PVB_BUFFER_MIN..MAX */
 	uint32_t max_work; /* PTEs per call, >= 512; at first PVB_MAX_WORK */
+	/* Entries per call; at first 0: no such limit. May be changed at any time, atomically. */
+	uint32_t max_entries;
 	/* Written by calls of any vCPU, always atomically: */
 	uint32_t version; /* negotiated; 0: not yet */
 	uint64_t features; /* negotiated: granted PVB_F_* */
@@ -105,6 +107,7 @@ struct pvb_vcpu {
 	bool busy; /* inside a call */
 	struct pvb_host_stats
 		stats; /* this vCPU's part; read by other threads with relaxed loads */
+	uint64_t limited; /* calls that pvb_vm::max_entries has ended; likewise */
 	struct pvb_entry chunk[PVB_CHUNK]; /* the one copy of guest data */
 };
 

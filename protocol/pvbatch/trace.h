@@ -1,14 +1,15 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Stage: VMM - what is recorded of each batch: the records that the VMM streams to whoever
- * asked for them on the control socket (trace.c), and that the recorder keeps in a file
- * (hypervisor/agent/trace_file.h). docs/trace.md explains.
+ * Stage: protocol, beside the contract - what is recorded of each batch: the records that a
+ * host streams to whoever asked for them (hypervisor/record makes them, for the VMM and for
+ * KVM's handler), and that the recorder keeps in a file (hypervisor/agent/trace_file.h).
+ * docs/trace.md explains.
  *
  * Little-endian, sizes are multiples of 8. A record is a struct trace_record and, as its kind
  * says, more.
  */
-#ifndef PVB_VMM_TRACE_H
-#define PVB_VMM_TRACE_H
+#ifndef PVBATCH_TRACE_H
+#define PVBATCH_TRACE_H
 
 #include <pvbatch/abi.h>
 
@@ -95,4 +96,4 @@ PVB_ASSERT(sizeof(struct trace_batch) == 112);
 PVB_ASSERT_AT(trace_batch, hdr, 48);
 PVB_ASSERT(sizeof(struct trace_ptes) == 16);
 
-#endif /* PVB_VMM_TRACE_H */
+#endif /* PVBATCH_TRACE_H */
