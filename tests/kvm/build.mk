@@ -14,7 +14,33 @@ $(B)/tests/kvm-disturb.so: tests/kvm/disturb.c tests/kvm/disturb.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_host) -shared -fPIC $< -o $@
 
-$(B)/tests/kvm-handler: tests/kvm/handler $(KVM_TEST_GUEST) $(B)/tests/kvm-disturb.so $(B)/pvbatch
+# Static: there is no need to find its libraries in the host.
+$(B)/tests/kvm-fail-sites: $(call objs,host,tests/kvm/fail-sites.c)
+	@mkdir -p $(@D)
+	$(CC) -static $^ -o $@
+
+$(B)/tests/kvm-handler: tests/kvm/handler $(wildcard tests/kvm/*in-host) $(KVM_TEST_GUEST) $(B)/tests/kvm-disturb.so $(B)/pvbatch
 	@printf '#!/bin/sh\nexec tests/kvm/handler "$$@"\n' >$@ && chmod +x $@
 
-SLOW_TESTS += $(B)/tests/kvm-handler
+# The same on another host, or in another mood.
+KVM_MOODS := $(B)/tests/kvm-look $(B)/tests/kvm-nested-paging $(B)/tests/kvm-hostile
+
+$(KVM_MOODS): $(B)/tests/kvm-%: $(B)/tests/kvm-handler $(B)/guest/hostile.elf $(DEMO_ELF)
+	@printf '#!/bin/sh\nexec tests/kvm/handler --what $* "$$@"\n' >$@ && chmod +x $@
+
+# The debug kernel is a host for these and for nothing else: built here, where there is what a
+# kernel build needs.
+KVM_DEBUG_TESTS := $(addprefix $(B)/tests/kvm-debug,$(addprefix -,all look hostile faults))
+
+$(KVM_DEBUG_TESTS): $(KVM_MOODS) $(B)/tests/kvm-fail-sites
+
+$(KVM_DEBUG_TESTS): $(B)/tests/kvm-debug-%:
+	@printf '#!/bin/sh\nexec tests/kvm/handler --kernel build/linux/bzImage.debug --what %s "$$@"\n' $* >$@ && chmod +x $@
+
+.PHONY: test-debug
+
+##: make test-debug  KVM's handler under lockdep and KASAN, and while allocations fail
+test-debug: all linux-debug $(KVM_DEBUG_TESTS)
+	@tests/run $(KVM_DEBUG_TESTS)
+
+EMULATED_TESTS += $(B)/tests/kvm-handler $(KVM_MOODS)

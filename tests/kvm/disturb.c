@@ -6,8 +6,12 @@
  *
  * Sees the VMM's ioctls: the memslot of its RAM, the VM, and every exit of a vCPU. Never
  * ends the VMM: what goes wrong is told to the guest, whose test then fails.
+ *
+ * With DISTURB_FAULTS in the environment, allocations may fail in KVM_RUN (tests/kvm/in-host
+ * says how many), and the VMM does not notice.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -27,7 +31,9 @@
 #define PAGE 4096UL
 #define MAX_FDS 256
 #define RUN_BYTES (2 * PAGE) /* struct kvm_run, and the data of an I/O exit */
+#define MAX_TRIES 1000 /* of KVM_RUN, in a row */
 #define LOG_ROUNDS 8 /* readings of the dirty log before it is switched off */
+#define SMM_SPACE (1U << 16) /* in a memslot's number: the address space of SMM */
 #define SPARE_SLOT 7U
 #define SPARE_GPA 0x100000000UL
 #define SPARE_BYTES (1UL << 20)
@@ -48,6 +54,7 @@ static uint64_t *bitmap;
 
 int ioctl(int fd, unsigned long request, ...);
 int close(int fd);
+int seccomp_load(void *filter);
 
 static void rest(unsigned int ms)
 {
@@ -67,6 +74,25 @@ static uint8_t *page_at(uint64_t nr)
 	return (uint8_t *)ram.userspace_addr + nr * PAGE;
 }
 
+/*
+ * Into the bitmap, and from here on anew. The VMM has enabled KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+ * so that at first all pages are in the log, and each stays, unprotected, until it is cleared.
+ */
+static void take_log(void)
+{
+	struct kvm_dirty_log log = { .slot = ram.slot, .dirty_bitmap = bitmap };
+	struct kvm_clear_dirty_log clear = {
+		.slot = ram.slot,
+		.num_pages = (uint32_t)(ram.memory_size / PAGE),
+		.dirty_bitmap = bitmap,
+	};
+
+	if (real_ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log))
+		complain("KVM_GET_DIRTY_LOG");
+	if (real_ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &clear))
+		complain("KVM_CLEAR_DIRTY_LOG");
+}
+
 static void set_logging(bool on)
 {
 	struct kvm_userspace_memory_region slot = ram;
@@ -74,15 +100,14 @@ static void set_logging(bool on)
 	slot.flags = on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 	if (real_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &slot))
 		complain("dirty logging cannot be switched");
+	if (on)
+		take_log();
 }
 
 /* Copy what was written since the last time, by KVM's account. */
 static void copy_dirty(void)
 {
-	struct kvm_dirty_log log = { .slot = ram.slot, .dirty_bitmap = bitmap };
-
-	if (real_ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log))
-		complain("KVM_GET_DIRTY_LOG");
+	take_log();
 	for (uint64_t nr = 0; nr < ram.memory_size / PAGE; nr++)
 		if (bitmap[nr / 64] >> nr % 64 & 1)
 			memcpy(copy + nr * PAGE, page_at(nr), PAGE);
@@ -164,6 +189,35 @@ static int open_debugfs(const char *name, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
+/* set_smram() - all of RAM is what a vCPU in SMM sees, too, or nothing. */
+static void set_smram(bool there)
+{
+	struct kvm_userspace_memory_region slot = ram;
+
+	slot.slot |= SMM_SPACE;
+	slot.memory_size = there ? ram.memory_size : 0;
+	if (real_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &slot))
+		complain("SMM has no memory");
+}
+
+/* access_file() - one read or one write, on the guest's behalf. */
+static void access_file(bool writes)
+{
+	int fd = open_debugfs(mail->file, writes ? O_WRONLY : O_RDONLY);
+	ssize_t done = -1;
+
+	errno = 0;
+	if (fd >= 0 && writes)
+		done = write(fd, mail->text, strlen(mail->text));
+	else if (fd >= 0)
+		done = read(fd, mail->text, sizeof(mail->text) - 1);
+	mail->error = done < 0 ? errno : 0;
+	if (done >= 0)
+		mail->text[done] = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
 static void flip(const char *to)
 {
 	int fd = open_debugfs("pvbatch", O_WRONLY);
@@ -185,6 +239,10 @@ static void switch_round(void)
 static void count(void)
 {
 	static const char *const names[] = { DISTURB_COUNTER_NAMES };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	mail->now = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 
 	for (int i = 0; i < DISTURB_NR_COUNTERS; i++) {
 		int fd = open_debugfs(names[i], O_RDONLY);
@@ -222,15 +280,20 @@ static void *work(void *job)
 	return NULL;
 }
 
-static void start(enum disturb_job job)
+static void make_copy(void)
 {
 	if (!copy) {
 		copy = mmap(NULL, ram.memory_size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		bitmap = calloc(ram.memory_size / PAGE / 64 + 1, sizeof(*bitmap));
 	}
-	stop = false;
 	failed = copy == MAP_FAILED || !bitmap;
+}
+
+static void start(enum disturb_job job)
+{
+	make_copy();
+	stop = false;
 	mail->rounds = 0;
 	running = !failed && !pthread_create(&worker, NULL, work, (void *)(uintptr_t)job);
 	failed |= !running;
@@ -245,7 +308,7 @@ static void end(void)
 }
 
 /* On the thread of the vCPU that asks. */
-static void ask(uint32_t gpa)
+static void ask(int vcpu, uint32_t gpa)
 {
 	static enum disturb_job job;
 	struct disturb_mail *box = (struct disturb_mail *)page_at(gpa / PAGE);
@@ -263,6 +326,34 @@ static void ask(uint32_t gpa)
 	case DISTURB_COUNTERS:
 		failed = false;
 		count();
+		break;
+	case DISTURB_READ:
+		rest(10);
+		access_file(false);
+		break;
+	case DISTURB_WRITE:
+		access_file(true);
+		break;
+	case DISTURB_SMI:
+		failed = false;
+		set_smram(true);
+		if (real_ioctl(vcpu, KVM_SMI, 0))
+			complain("KVM_SMI");
+		break;
+	case DISTURB_SMI_OVER:
+		set_smram(false);
+		break;
+	case DISTURB_LOG_ON:
+		make_copy();
+		if (failed)
+			break;
+		set_logging(true);
+		memcpy(copy, page_at(0), ram.memory_size);
+		copy_dirty();
+		break;
+	case DISTURB_LOG_OFF:
+		if (!failed)
+			compare();
 		break;
 	default:
 		job = mail->job;
@@ -292,8 +383,54 @@ static bool after_exit(int fd)
 	}
 	if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
 	    run->io.port == DISTURB_PORT && run->io.size == 4)
-		ask(*(uint32_t *)((uint8_t *)run + run->io.data_offset));
+		ask(fd, *(uint32_t *)((uint8_t *)run + run->io.data_offset));
 	return false;
+}
+
+/*
+ * make_fail() - from here on the kernel's fault injection may hit this thread, or it may not.
+ * Only KVM_RUN is to fail: what the VMM does else is tests/faults' business.
+ */
+static void make_fail(bool yes)
+{
+	static __thread int file = -1;
+	static const char *faults;
+
+	if (!faults) {
+		faults = getenv("DISTURB_FAULTS");
+		faults = faults ? faults : "";
+	}
+	if (!*faults)
+		return;
+	if (file < 0)
+		file = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	if (file < 0 || pwrite(file, yes ? "1" : "0", 1, 0) != 1) {
+		perror("# disturb: make-it-fail");
+		abort();
+	}
+}
+
+/*
+ * run() - KVM_RUN, until there is an exit for the VMM. Where the host was out of memory, the
+ * guest has not moved: it is run again, so often that it has to get on.
+ */
+static int run(int fd)
+{
+	int r, tries = 0;
+	bool again;
+
+	do {
+		make_fail(true);
+		r = real_ioctl(fd, KVM_RUN, 0);
+		make_fail(false);
+		if (r && (errno == ENOMEM || errno == EFAULT))
+			again = ++tries < MAX_TRIES;
+		else
+			again = !r && after_exit(fd);
+		if (!r)
+			tries = 0;
+	} while (again);
+	return r;
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -307,9 +444,9 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(args);
 	if (!real_ioctl)
 		real_ioctl = (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
-	do {
-		r = real_ioctl(fd, request, arg);
-	} while (request == KVM_RUN && !r && after_exit(fd));
+	if (request == KVM_RUN)
+		return run(fd);
+	r = real_ioctl(fd, request, arg);
 	if (request == KVM_SET_USER_MEMORY_REGION && !r) {
 		const struct kvm_userspace_memory_region *slot = arg;
 
@@ -320,6 +457,13 @@ int ioctl(int fd, unsigned long request, ...)
 		}
 	}
 	return r;
+}
+
+/* What is done here is more than the VMM's filter lets a guest's process do. */
+int seccomp_load(void *filter)
+{
+	(void)filter;
+	return 0;
 }
 
 /* A mapping of ours would keep a VM alive, and its name in debugfs taken. */

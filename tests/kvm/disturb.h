@@ -21,7 +21,13 @@ enum disturb_job {
 	DISTURB_SLOTS, /* another memslot comes and goes */
 	DISTURB_FORK, /* the VMM forks: all of memory is copied on the next write */
 	DISTURB_SWITCH, /* the per-VM switch off and on */
-	DISTURB_COUNTERS, /* fills in counters, at once */
+	DISTURB_COUNTERS, /* fills in counters and now, at once */
+	DISTURB_READ, /* a file of this VM in debugfs: file -> text, after a short rest */
+	DISTURB_WRITE, /* text -> file, one write */
+	DISTURB_LOG_ON, /* dirty logging, and a copy of memory: from now on, until... */
+	DISTURB_LOG_OFF, /* ...the copy, brought up to date by the log, has to equal memory */
+	DISTURB_SMI, /* an SMI to this vCPU, and memory where SMM looks for it */
+	DISTURB_SMI_OVER, /* none there any more */
 	DISTURB_JOBS
 };
 
@@ -32,10 +38,11 @@ enum disturb_result {
 };
 
 /* KVM's counters, in this order. */
-#define DISTURB_COUNTER_NAMES                                                               \
-	"pvb_calls", "pvb_partial", "pvb_failed", "pvb_entries", "pvb_ptes", "pvb_refused", \
-		"pvb_flushes", "pvb_full_syncs"
-#define DISTURB_NR_COUNTERS 8
+#define DISTURB_COUNTER_NAMES                                                                \
+	"pvb_calls", "pvb_partial", "pvb_failed", "pvb_entries", "pvb_ptes", "pvb_refused",  \
+		"pvb_flushes", "pvb_full_syncs", "pvb_denied", "pvb_limited", "pvb_delayed", \
+		"pvb_ns"
+#define DISTURB_NR_COUNTERS 12
 
 /* Fills a page: what the VMM writes is in no dirty log. */
 struct disturb_mail {
@@ -43,6 +50,10 @@ struct disturb_mail {
 	uint32_t result; /* OUT */
 	uint64_t rounds; /* OUT, while the job runs: how often it has done it */
 	uint64_t counters[DISTURB_NR_COUNTERS]; /* OUT */
+	uint64_t now; /* OUT: ns, CLOCK_MONOTONIC */
+	char file[32]; /* IN */
+	char text[512]; /* IN or OUT */
+	int32_t error; /* OUT: errno of the access, 0: it went well */
 } __attribute__((aligned(4096)));
 
 #endif /* TESTS_KVM_DISTURB_H */

@@ -29,6 +29,44 @@ void test_setup(void)
 	check(negotiate(PVB_F_ALL) == -PVB_EBUSY, "no negotiation while registered");
 }
 
+/*
+ * What KVM hands back to the guest without a walk (kvm_pvb_guest_fault()), each twice: the
+ * second fault of a page goes the long way, and has to look the same.
+ */
+static void test_user_faults(void)
+{
+	const uint64_t flags = RW | PVB_PTE_U;
+	bool good = true;
+
+	for (unsigned int i = 0; i < 4; i++)
+		set_pte(&leaf[i], data_pte(i, flags));
+	good &= user_read(VA(0)) == NO_FAULT && user_write(VA(1)) == NO_FAULT &&
+		user_exec(VA(2) + 8) == NO_FAULT;
+	check(good, "CPL 3: a page can be read, written, executed");
+	for (unsigned int i = 0; i < 4; i++)
+		set_pte(&leaf[i], 0);
+	check(name_run(&leaf[0], 4, PVB_FLUSH_ALL) == 0, "P cleared and named");
+	for (unsigned int pass = 0; pass < 2; pass++) {
+		user_cr2 = 0;
+		check(user_read(VA(0) + 24) == 4 && user_cr2 == VA(0) + 24,
+		      "CPL 3: a read faults, and says so");
+		check(user_write(VA(1) + 32) == 6 && user_cr2 == VA(1) + 48,
+		      "CPL 3: a write faults, and says so");
+		check(user_exec(VA(2) + 8) == 0x14 && user_cr2 == VA(2) + 8,
+		      "CPL 3: a fetch faults, and says so");
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		set_pte(&leaf[i], data_pte(i, flags));
+	good = user_read(VA(0)) == NO_FAULT && user_write(VA(1)) == NO_FAULT &&
+	       user_exec(VA(2) + 8) == NO_FAULT && user_write(VA(3)) == NO_FAULT;
+	check(good, "CPL 3: pages that are back can be used");
+	/* What the supervisor alone may touch is there, so it is no fault of a missing page. */
+	set_pte(&leaf[0], data_pte(0, RW));
+	name_run(&leaf[0], 1, PVB_FLUSH_ALL);
+	check(user_read(VA(0)) == 5, "CPL 3: the supervisor's page faults, and is present");
+	space_load();
+}
+
 static void test_permissions(void)
 {
 	uint64_t ignored;
@@ -209,6 +247,7 @@ void test_guest_apply(void)
 {
 	space_load();
 	test_permissions();
+	test_user_faults();
 	space_load();
 	test_run();
 	test_accessed_dirty();
@@ -258,8 +297,7 @@ void test_contract(void)
 	check(mark_at(VA(10)) == DATA_MARK + 12, "INVLPG synchronises its entry");
 
 	set_pte(&leaf[10], data_pte(13, RW));
-	write_cr4(read_cr4() ^ 1UL << 7);
-	write_cr4(read_cr4() ^ 1UL << 7);
+	flush_all();
 	check(mark_at(VA(10)) == DATA_MARK + 13, "toggling CR4.PGE synchronises everything");
 
 	/* A table that is changed while nothing refers to it, then linked. */
@@ -336,6 +374,11 @@ void test_host_apply(void)
 	good = batch_submit(hdr) == 0 && hdr->conflicts == 1 &&
 	       pvb_answer_status(entry->answer) == PVB_ST_CONFLICT;
 	check(good && get_pte(&leaf[20]) == data_pte(20, RW), "a conflict is left as it is");
+
+	hdr = batch_begin(0);
+	entry = batch_add(hdr, PVB_OP_SET, (uint64_t *)(buffers[0] + PAGE), 1);
+	check(batch_submit(hdr) == 0 && pvb_answer_status(entry->answer) == PVB_ST_DENIED,
+	      "a registered buffer is no table");
 
 	/* Upper tables are shadowed exactly: a change by the host is one like any other. */
 	hdr = batch_begin(0);

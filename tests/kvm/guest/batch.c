@@ -6,9 +6,16 @@
 
 uint8_t buffers[2][BUFFER_BYTES] __attribute__((aligned(4096)));
 
+/* A host that has no memory is asked again, as long as one may: it may be made to fail. */
 int64_t call(enum pvb_call nr, uint64_t a0, uint64_t a1)
 {
-	return vmmcall(PVB_HC_BASE + nr, a0, a1);
+	int64_t result;
+	int tries = 0;
+
+	do {
+		result = vmmcall(PVB_HC_BASE + nr, a0, a1);
+	} while (result == -PVB_ENOMEM && ++tries < 1000);
+	return result;
 }
 
 int64_t negotiate(uint64_t features)

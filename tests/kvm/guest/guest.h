@@ -8,6 +8,8 @@
 #ifndef TESTS_KVM_GUEST_H
 #define TESTS_KVM_GUEST_H
 
+#include "../disturb.h"
+
 #include <pvbatch/machine.h>
 #include <pvbatch/merge.h>
 
@@ -21,6 +23,10 @@ int64_t vmmcall_at_cpl3(uint64_t nr);
 uint64_t probe_read(uint64_t va, uint64_t *value);
 uint64_t probe_write(uint64_t va, uint64_t value);
 uint64_t probe_exec(uint64_t va);
+extern uint64_t user_cr2;
+uint64_t user_read(uint64_t va);
+uint64_t user_write(uint64_t va);
+uint64_t user_exec(uint64_t va);
 
 /* base.c */
 extern struct pvb_boot_info *boot;
@@ -71,6 +77,13 @@ static inline void write_cr4(uint64_t v)
 	__asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory");
 }
 
+/* flush_all() - of all address spaces, global translations included: CR4.PGE, there and back. */
+static inline void flush_all(void)
+{
+	write_cr4(read_cr4() ^ 1UL << 7);
+	write_cr4(read_cr4() ^ 1UL << 7);
+}
+
 /* space.c: an address space with a leaf table of our own at TEST_VA, and again at ALIAS_VA. */
 #define TEST_VA 0x8000000000UL /* PML4 entry 1 */
 #define ALIAS_VA (TEST_VA + 0x200000UL)
@@ -84,6 +97,7 @@ extern uint64_t other_root[TABLE_ENTRIES]; /* maps the image, but nothing at TES
 #define RO (PVB_PTE_P | PVB_PTE_A | PVB_PTE_D)
 void space_init(void);
 void space_load(void);
+void space_into_other(bool shown);
 uint64_t data_pte(unsigned int page, uint64_t flags);
 
 static inline void set_pte(uint64_t *pte, uint64_t value)
@@ -107,6 +121,13 @@ int64_t name_run(const uint64_t *ptes, uint16_t nr, enum pvb_flush flush);
 int64_t call(enum pvb_call nr, uint64_t a0, uint64_t a1);
 int64_t negotiate(uint64_t features);
 
+/* host.c: asking the host to do something, by way of the VMM. */
+extern struct disturb_mail mail;
+enum disturb_result ask(enum disturb_job job);
+int write_file(const char *file, const char *text);
+int read_file(const char *file);
+bool same_text(const char *a, const char *b);
+
 /* The tests. */
 void test_setup(void);
 void test_guest_apply(void);
@@ -120,6 +141,12 @@ void hostile_worker(void);
 void test_storms(void);
 void storm_worker(unsigned int cpu);
 void test_withdraw(void);
+void test_log(void);
+void test_smm(void);
+void test_beside(void);
+void beside_worker(unsigned int cpu);
+void test_look(void);
+void test_nested_paging(void);
 
 extern volatile uint32_t worker_job; /* what the second CPU does: enum job */
 extern volatile uint32_t worker_done; /* the job it has ended */
@@ -128,6 +155,7 @@ enum job {
 	JOB_WATCH,
 	JOB_SCRIBBLE,
 	JOB_STORM,
+	JOB_BESIDE,
 	JOB_STOP
 };
 

@@ -75,6 +75,8 @@ void smp_worker(unsigned int cpu)
 			hostile_worker();
 		else if (job == JOB_STORM)
 			storm_worker(cpu);
+		else if (job == JOB_BESIDE)
+			beside_worker(cpu);
 		else if (job == JOB_STOP)
 			return;
 		else
@@ -92,12 +94,28 @@ void guest_main(struct pvb_boot_info *info, uint64_t index)
 		return;
 	}
 	space_init();
+	if (same_text(boot->cmdline, "look") || same_text(boot->cmdline, "nested-paging")) {
+		if (boot->cmdline[0] == 'l')
+			test_look();
+		else
+			test_nested_paging();
+		worker_job = JOB_STOP;
+		finish();
+	}
 	test_setup();
+	if (same_text(boot->cmdline, "storms")) {
+		test_storms();
+		worker_job = JOB_STOP;
+		finish();
+	}
 	test_guest_apply();
 	test_consent();
 	test_contract();
 	test_host_apply();
+	test_log();
+	test_smm();
 	test_smp(0);
+	test_beside();
 	test_storms();
 	test_hostile();
 	worker_job = JOB_STOP;

@@ -50,3 +50,9 @@ void space_init(void)
 	pmd[1] = (uint64_t)leaf | UPPER;
 	write_cr3((uint64_t)root);
 }
+
+/* space_into_other() - what is at TEST_VA is to be seen in the other address space, too. */
+void space_into_other(bool shown)
+{
+	set_pte(&other_root[1], shown ? root[1] : 0);
+}

@@ -55,6 +55,41 @@ user_code:
 	ud2
 
 /*
+ * uint64_t user_read(va), user_write(va), user_exec(va): as the probes below, by a program at
+ * CPL 3. user_exec() wants a ret there. The address of the fault is in user_cr2.
+ */
+	.globl user_read
+user_read:
+	lea	user_read_code(%rip), %rax
+	jmp	1f
+	.globl user_write
+user_write:
+	lea	user_write_code(%rip), %rax
+	jmp	1f
+	.globl user_exec
+user_exec:
+	lea	user_exec_code(%rip), %rax
+1:	push	%rbx
+	push	%rbp
+	mov	%rsp, cpl0_stack
+	pushq	$0x1b
+	pushq	$user_stack_top
+	pushq	$2
+	pushq	$0x23
+	push	%rax
+	mov	$-1, %rax
+	iretq
+user_read_code:
+	mov	(%rdi), %rcx
+	ud2
+user_write_code:
+	mov	%rdi, 16(%rdi)
+	ud2
+user_exec_code:
+	call	*%rdi
+	ud2
+
+/*
  * uint64_t probe_read(va, *value), probe_write(va, value), probe_exec(va): ~0 if it
  * worked, else the error code of the page fault.
  */
@@ -94,7 +129,13 @@ trap_gp:
 	jmp	die
 	.globl trap_pf
 trap_pf:
-	push	%rcx
+	testb	$3, 16(%rsp)
+	jz	2f
+	mov	%cr2, %rcx
+	mov	%rcx, user_cr2
+	mov	(%rsp), %rax		/* the error code */
+	jmp	back_from_cpl3
+2:	push	%rcx
 	mov	16(%rsp), %rcx		/* RIP */
 	cmp	$probe_read_insn, %rcx
 	je	1f
@@ -123,6 +164,9 @@ die:	and	$-16, %rsp
 	.bss
 	.balign	16
 cpl0_stack:
+	.skip	16
+	.globl	user_cr2
+user_cr2:
 	.skip	16
 	.skip	4096
 user_stack_top:

@@ -5,7 +5,6 @@
  * whether each access does what the entry says. Writes are kept in a ledger, so that one
  * that went to another page shows.
  */
-#include "../disturb.h"
 #include "guest.h"
 
 #define STORM_VA (TEST_VA + (32UL << 21))
@@ -16,7 +15,6 @@
 #define MAX_ROUNDS 200000
 #define MIN_DISTURBED 12
 
-static struct disturb_mail mail;
 static uint64_t table[TABLE_ENTRIES] __attribute__((aligned(4096)));
 static volatile bool over;
 static volatile uint32_t negotiating;
@@ -41,21 +39,10 @@ static uint64_t random_of(struct storm *storm)
 	return storm->random;
 }
 
-/* ask() - the host to do something. */
-static enum disturb_result ask(enum disturb_job job)
-{
-	mail.job = job;
-	mail.result = DISTURB_NOBODY;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	outl(DISTURB_PORT, (uint32_t)(uint64_t)&mail);
-	return (enum disturb_result) * (volatile uint32_t *)&mail.result;
-}
-
 /* The host is gone for this vCPU: flush as on any machine, and try to get it back. */
 static void fall_back(struct storm *storm, int64_t result)
 {
-	write_cr4(read_cr4() ^ 1UL << 7);
-	write_cr4(read_cr4() ^ 1UL << 7);
+	flush_all();
 	storm->withdrawn++;
 	if (result == -PVB_EPERM)
 		return;
@@ -197,7 +184,11 @@ static void storm(enum disturb_job job, const char *what)
 	print_number(other->rounds);
 	print(" rounds, withdrawn ");
 	print_number(mine->withdrawn + other->withdrawn);
-	print(" times\n");
+	print(" times; wrong ");
+	print_number(mine->wrong + other->wrong);
+	print(", odd ");
+	print_number(mine->odd + other->odd);
+	print("\n");
 	good = result == DISTURB_DONE && mail.rounds && !mine->wrong && !other->wrong &&
 	       !mine->odd && !other->odd;
 	check(good && (!two || other->rounds) && (job == DISTURB_SWITCH) == !!mine->withdrawn,

@@ -10,6 +10,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
+#include <linux/sched/clock.h>
 
 #include "internal.h"
 #include "cpuid.h"
@@ -46,6 +47,10 @@ int kvm_pvb_init_vm(struct kvm *kvm)
 		kfree(pvb);
 		return -EINVAL;
 	}
+	if (kvm_pvb_trace_init(pvb)) {
+		kfree(pvb);
+		return -ENOMEM;
+	}
 	/* A vCPU takes no interrupts while its call lasts: shorter ones than elsewhere. */
 	pvb->vm.max_work = 16 * PVB_PTES_PER_TABLE;
 	kvm->arch.pvb = pvb;
@@ -54,12 +59,16 @@ int kvm_pvb_init_vm(struct kvm *kvm)
 
 void kvm_pvb_destroy_vm(struct kvm *kvm)
 {
+	if (kvm->arch.pvb)
+		kvm_pvb_trace_destroy(kvm->arch.pvb);
 	kfree(kvm->arch.pvb);
 	kvm->arch.pvb = NULL;
 }
 
 void kvm_pvb_destroy_vcpu(struct kvm_vcpu *vcpu)
 {
+	if (vcpu->arch.pvb)
+		kvfree(vcpu->arch.pvb->trace);
 	kfree(vcpu->arch.pvb);
 	vcpu->arch.pvb = NULL;
 }
@@ -165,6 +174,20 @@ void kvm_pvb_paging_off(struct kvm_vcpu *vcpu)
 		kvm_pvb_reset_vcpu(vcpu);
 }
 
+/* account_batch() - a batch was finished: one bucket of the engine's histogram has moved. */
+static void account_batch(struct kvm_vcpu *vcpu, const struct pvb_host_stats *now,
+			  struct pvb_host_stats *seen)
+{
+	unsigned int bucket = 0;
+
+	while (bucket < PVB_HIST_BUCKETS - 1 && now->hist[bucket] == seen->hist[bucket])
+		bucket++;
+	/* KVM's bucket 0 is for 0, which the ABI counts with 1. */
+	vcpu->stat.pvb_hist[bucket + 1] += now->hist[bucket] - seen->hist[bucket];
+	seen->hist[bucket] = now->hist[bucket];
+	seen->batches = now->batches;
+}
+
 /* account() - what the engine has counted since the last time, in KVM's own statistics. */
 static void account(struct kvm_vcpu *vcpu, struct kvm_pvb_vcpu *v)
 {
@@ -185,6 +208,10 @@ static void account(struct kvm_vcpu *vcpu, struct kvm_pvb_vcpu *v)
 	seen->applied = now->applied;
 	seen->conflicts = now->conflicts;
 	seen->refused = now->refused;
+	if (now->batches != seen->batches)
+		account_batch(vcpu, now, seen);
+	stat->pvb_limited += v->engine.limited - v->limited_seen;
+	v->limited_seen = v->engine.limited;
 }
 
 /* setup_call() - NEGOTIATE and REGISTER: one at a time, and promises follow. */
@@ -206,6 +233,24 @@ static s64 setup_call(struct kvm_vcpu *vcpu, struct kvm_pvb *pvb, unsigned long 
 	return result;
 }
 
+/* refusal() - why this caller is not answered at all, or 0. */
+static s64 refusal(struct kvm_vcpu *vcpu, struct kvm_pvb *pvb, bool op_64_bit)
+{
+	if (is_smm(vcpu) || is_guest_mode(vcpu) || !READ_ONCE(pvb->enabled))
+		return -PVB_EPERM;
+	return op_64_bit ? 0 : -PVB_EOPNOTSUPP;
+}
+
+/*
+ * overtaken() - has the negotiation been withdrawn since the call has begun? Then the version in
+ * its header is none any more, which is no mistake of the guest's: the answer is the one that
+ * the next call gets.
+ */
+static bool overtaken(const struct kvm_pvb_vcpu *v, const struct kvm_pvb *pvb)
+{
+	return v->generation != READ_ONCE(pvb->generation);
+}
+
 /*
  * kvm_pvb_hypercall() - answer one call of the guest. On the vCPU's thread, in its exit,
  * with kvm->srcu held. Returns what goes into RAX.
@@ -219,17 +264,22 @@ unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigne
 	unsigned long call = nr - PVB_HC_BASE;
 	struct kvm_pvb_vcpu *v;
 	s64 result;
+	u64 begin;
 
 	if (!pvb)
 		return -KVM_ENOSYS;
-	if (!op_64_bit)
-		return -PVB_EOPNOTSUPP;
-	if (is_smm(vcpu) || is_guest_mode(vcpu) || !READ_ONCE(pvb->enabled))
-		return -PVB_EPERM;
+	result = refusal(vcpu, pvb, op_64_bit);
+	if (unlikely(result)) {
+		++vcpu->stat.pvb_denied;
+		return result;
+	}
 	v = get_vcpu(vcpu, pvb);
 	if (!v)
 		return -PVB_ENOMEM;
+	if (unlikely(READ_ONCE(pvb->rate)))
+		kvm_pvb_delay(vcpu, pvb);
 
+	begin = local_clock();
 	switch (call) {
 	case PVB_CALL_NEGOTIATE:
 	case PVB_CALL_REGISTER:
@@ -242,11 +292,18 @@ unsigned long kvm_pvb_hypercall(struct kvm_vcpu *vcpu, unsigned long nr, unsigne
 		vcpu->arch.last_retry_addr = 0;
 		v->named = false;
 		v->flushed = false;
-		result = pvb_engine_call(&v->engine, call, a0, a1, 0);
-		/* A batch without a flush, or one that is to be continued. */
-		kvm_pvb_finish(vcpu);
+		if (call == PVB_CALL_SUBMIT && unlikely(READ_ONCE(pvb->trace_mode))) {
+			result = kvm_pvb_trace_submit(vcpu, pvb);
+		} else {
+			result = pvb_engine_call(&v->engine, call, a0, a1, 0);
+			/* A batch without a flush, or one that is to be continued. */
+			kvm_pvb_finish(vcpu);
+		}
+		if (result == -PVB_EINVAL && call == PVB_CALL_SUBMIT && overtaken(v, pvb))
+			result = -PVB_ENXIO;
 	}
 	account(vcpu, v);
+	vcpu->stat.pvb_ns += local_clock() - begin;
 	trace_kvm_pvb_call(vcpu->vcpu_id, call, a0, a1, result);
 	return result;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: in-kernel KVM, for the administrator: the per-VM switch.
+ * Stage: in-kernel KVM, for the administrator: the per-VM switch. limits.c and
+ * trace.c have the other files.
  *
  * kvm/<pid>-<fd>/pvbatch in debugfs reads 1 or 0 and takes them, y/n and on/off. Off voids
  * what the guest has negotiated: its calls answer -PVB_EPERM and it falls back to direct
@@ -58,6 +59,9 @@ static const struct file_operations pvbatch_fops = {
 
 void kvm_pvb_create_debugfs(struct kvm *kvm)
 {
-	if (kvm->arch.pvb)
-		debugfs_create_file("pvbatch", 0644, kvm->debugfs_dentry, kvm, &pvbatch_fops);
+	if (!kvm->arch.pvb)
+		return;
+	debugfs_create_file("pvbatch", 0644, kvm->debugfs_dentry, kvm, &pvbatch_fops);
+	kvm_pvb_create_limits(kvm);
+	kvm_pvb_create_trace(kvm);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Stage: in-kernel KVM, beside the flow: what KVM's own paths do otherwise for a guest that
- * names its changes - the fault on a first write, a new root, a table that goes - and who
- * has promised to.
+ * names its changes - faults, CR3 loads, a new root, a table that goes - and who has
+ * promised to.
  *
- * Part of mmu/mmu.c, after mmu_sync.h. Called from the hooks, under mmu_lock held for writing.
+ * Part of mmu/mmu.c, after mmu_sync.h. Called from the hooks, under mmu_lock held for writing
+ * but for what looks without a lock and says so: the decoding and loading of CR3, and the
+ * look at whose fault it is.
  */
 
 /* Most entries made dirty along with one that is written. */
@@ -93,25 +95,22 @@ static unsigned int pvb_decode_mov_cr3(u32 insn, int *reg)
 }
 
 /*
- * kvm_pvb_decode_cr3() - which register @vcpu is loading into CR3, on a CPU that does not
- * say: what the emulator would find, for a tenth of the cost. Reads the instruction where
- * the CPU has read it, through the shadow tables. False: let the emulator do it.
+ * pvb_read_insn() - four bytes where @vcpu executes, through the shadow tables as the CPU
+ * has read them; 0 if they are not there, or lie in two pages.
  *
- * With interrupts off no shadow page goes, nor what it maps: who takes it away waits for
- * this vCPU in kvm_flush_remote_tlbs().
+ * Neither a shadow page goes meanwhile, nor what it maps: interrupts are off and vcpu->mode
+ * is not OUTSIDE_GUEST_MODE, so who takes it away waits in kvm_flush_remote_tlbs().
  */
-bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
+static u32 pvb_read_insn(struct kvm_vcpu *vcpu)
 {
 	gva_t rip = kvm_rip_read(vcpu);
 	struct kvm_shadow_walk_iterator it;
 	struct page *page;
-	u32 insn = 0;
 	u64 spte;
 
-	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu) ||
-	    offset_in_page(rip) > PAGE_SIZE - sizeof(insn))
-		return false;
-	walk_shadow_page_lockless_begin(vcpu);
+	lockdep_assert_irqs_disabled();
+	if (offset_in_page(rip) > PAGE_SIZE - sizeof(u32))
+		return 0;
 	for_each_shadow_entry_lockless(vcpu, rip, it, spte) {
 		if (!is_shadow_present_pte(spte))
 			break;
@@ -120,13 +119,139 @@ bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
 		page = kvm_pfn_to_refcounted_page(
 			spte_to_pfn(spte) +
 			(rip >> PAGE_SHIFT & (KVM_PAGES_PER_HPAGE(it.level) - 1)));
-		if (page)
-			insn = get_unaligned((u32 *)(page_address(page) + offset_in_page(rip)));
-		break;
+		if (!page)
+			break;
+		return get_unaligned((u32 *)(page_address(page) + offset_in_page(rip)));
 	}
+	return 0;
+}
+
+/*
+ * kvm_pvb_decode_cr3() - which register @vcpu is loading into CR3, on a CPU that does not
+ * say: what the emulator would find, for a tenth of the cost. False: let the emulator do it.
+ */
+bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
+{
+	u32 insn;
+
+	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu))
+		return false;
+	walk_shadow_page_lockless_begin(vcpu);
+	insn = pvb_read_insn(vcpu);
 	walk_shadow_page_lockless_end(vcpu);
 	*bytes = pvb_decode_mov_cr3(insn, reg);
 	return *bytes;
+}
+
+/* pvb_has_root() - does @vcpu have a root of @pgd at hand, that it can use as it is? */
+static bool pvb_has_root(struct kvm_mmu *mmu, gpa_t pgd)
+{
+	unsigned int i;
+
+	if (is_root_usable(&mmu->root, pgd, mmu->root_role))
+		return true;
+	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++) {
+		if (is_root_usable(&mmu->prev_roots[i], pgd, mmu->root_role))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * kvm_pvb_load_cr3() - do what a MOV to CR3 does, without leaving the run loop: such a vCPU
+ * has nothing to synchronise when it switches to an address space whose root is still at
+ * hand. @reg: what it loads; below zero: to be decoded, and then *@bytes is the length of
+ * the instruction. The caller skips it.
+ *
+ * Between two entries, with interrupts off. False: go the long way. Who makes a root
+ * obsolete makes a request of it, too, and either it is seen here or before the next entry.
+ */
+bool kvm_pvb_load_cr3(struct kvm_vcpu *vcpu, int reg, unsigned int *bytes)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	struct kvm_mmu_page *sp;
+	unsigned long cr3;
+
+	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu) ||
+	    kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE) || kvm_request_pending(vcpu) ||
+	    force_flush_and_sync_on_reuse || !VALID_PAGE(mmu->root.hpa) ||
+	    !root_to_sp(mmu->root.hpa))
+		return false;
+	if (reg < 0) {
+		*bytes = pvb_decode_mov_cr3(pvb_read_insn(vcpu), &reg);
+		if (!*bytes)
+			return false;
+	}
+	cr3 = kvm_register_read(vcpu, reg);
+	if (!pvb_has_root(mmu, cr3))
+		return false;
+	/* Found, so it frees nothing. */
+	cached_root_find_and_keep_current(vcpu->kvm, mmu, cr3, mmu->root_role);
+	sp = root_to_sp(mmu->root.hpa);
+	__clear_sp_write_flooding_count(sp);
+	vcpu_clear_mmio_info(vcpu, MMIO_GVA_ANY);
+	vcpu->arch.cr3 = cr3;
+	kvm_register_mark_dirty(vcpu, VCPU_EXREG_CR3);
+	kvm_mmu_load_pgd(vcpu);
+	++vcpu->stat.tlb_flush;
+	kvm_x86_call(flush_tlb_current)(vcpu);
+	return true;
+}
+EXPORT_SYMBOL_GPL(kvm_pvb_load_cr3);
+
+/*
+ * kvm_pvb_guest_fault() - hand a fault back to the guest at once, if it is one that the
+ * guest has to see: its entry of a shadowed leaf table is not present. True: it has been
+ * injected. A walk of the guest's tables finds the same, at more than twice the cost.
+ *
+ * The upper tables are write-protected, so what is shadowed of them is what the guest's
+ * say. If the leaf goes meanwhile, another CPU of the guest is taking it down while this
+ * one uses it, and may find any value there; so may this. Only for user mode, where a
+ * kernel takes a fault without cause for nothing worse than that.
+ */
+static bool kvm_pvb_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code)
+{
+	const u64 mask = PFERR_PRESENT_MASK | PFERR_USER_MASK | PFERR_RSVD_MASK;
+	struct x86_exception fault = {
+		.vector = PF_VECTOR,
+		.error_code_valid = true,
+		.error_code = error_code & (PFERR_WRITE_MASK | PFERR_USER_MASK | PFERR_FETCH_MASK),
+		.address = gva,
+	};
+	struct kvm_shadow_walk_iterator it;
+	const u64 __user *gptes;
+	struct kvm_pvb_vcpu *v;
+	struct kvm_mmu_page *sp;
+	bool leaf = false;
+	u64 spte, gpte;
+	gfn_t gfn;
+
+	if ((error_code & mask) != PFERR_USER_MASK || !kvm_pvb_names_changes(vcpu) ||
+	    !is_efer_nx(vcpu->arch.mmu))
+		return false;
+	/* The guest has been here, and has most likely done something about it. */
+	v = vcpu->arch.pvb;
+	if (v->handed_back == gva >> PAGE_SHIFT) {
+		v->handed_back = 0;
+		return false;
+	}
+	walk_shadow_page_lockless_begin(vcpu);
+	for_each_shadow_entry_lockless(vcpu, gva, it, spte) {
+		if (it.level > PG_LEVEL_4K)
+			continue;
+		sp = sptep_to_sp(it.sptep);
+		leaf = !sp->role.direct && pvb_same_context(vcpu, sp);
+		gfn = sp->gfn;
+	}
+	walk_shadow_page_lockless_end(vcpu);
+	if (!leaf)
+		return false;
+	gptes = pvb_gptes(vcpu, gfn);
+	if (!gptes || __get_user(gpte, &gptes[pte_index(gva)]) || gpte & PT_PRESENT_MASK)
+		return false;
+	v->handed_back = gva >> PAGE_SHIFT;
+	__kvm_inject_emulated_page_fault(vcpu, &fault, true);
+	return true;
 }
 
 /*

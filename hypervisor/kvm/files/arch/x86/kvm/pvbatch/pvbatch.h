@@ -40,6 +40,7 @@ void kvm_pvb_sync_everything(struct kvm_vcpu *vcpu);
 
 /* mmu_promise.h */
 bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes);
+bool kvm_pvb_load_cr3(struct kvm_vcpu *vcpu, int reg, unsigned int *bytes);
 void kvm_pvb_dirty_around(struct kvm_vcpu *vcpu, gva_t gva, u64 *sptep, u64 __user *gptep);
 
 /*
@@ -76,6 +77,24 @@ static inline bool kvm_pvb_zaps_orphans(struct kvm *kvm)
 static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
 {
 	if (likely(!kvm_pvb_names_changes(vcpu)))
+		return false;
+	kvm_pvb_sync_everything(vcpu);
+	return true;
+}
+
+/*
+ * kvm_pvb_roots_synced() - a vCPU is about to synchronise what is below its root: is there
+ * nothing to do, or has it been done here?
+ *
+ * One that has promised nothing, beside others that have: what it has changed in tables that
+ * its root does not reach now would be synchronised when they are linked, but another vCPU,
+ * which has promised, links them as they are. So all tables are synchronised, reachable or not.
+ */
+static inline bool kvm_pvb_roots_synced(struct kvm_vcpu *vcpu)
+{
+	if (kvm_pvb_names_changes(vcpu))
+		return true;
+	if (likely(!kvm_pvb_leaf_unsync(vcpu->kvm)) || is_guest_mode(vcpu) || is_smm(vcpu))
 		return false;
 	kvm_pvb_sync_everything(vcpu);
 	return true;
@@ -131,7 +150,15 @@ static inline bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned 
 {
 	return false;
 }
+static inline bool kvm_pvb_load_cr3(struct kvm_vcpu *vcpu, int reg, unsigned int *bytes)
+{
+	return false;
+}
 static inline bool kvm_pvb_sync_all(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+static inline bool kvm_pvb_roots_synced(struct kvm_vcpu *vcpu)
 {
 	return false;
 }
