@@ -2,7 +2,7 @@
 #
 # The kernel of the testbed: guest/linux and hypervisor/kvm in one image.
 
-.PHONY: linux linux-baseline deps-linux
+.PHONY: linux linux-baseline linux-debug deps-linux
 
 deps-linux:
 	@.ci/install-deps linux
@@ -13,3 +13,7 @@ linux: deps-linux
 
 linux-baseline: deps-linux
 	guest/linux/build baseline
+
+##: make linux-debug the same with lockdep, KASAN, fault injection: build/linux/bzImage.debug
+linux-debug: deps-linux
+	guest/linux/build debug

@@ -96,14 +96,23 @@ static inline void record(struct clean *clean, uint64_t addr)
 		bitmap->last = bit + 1;
 }
 
+/* @nr entries from @addr on are clean now. Inlined for the sake of a page alone. */
+static ALWAYS_INLINE void cleaned(struct pvb_walk *walk, uint64_t addr, uint32_t nr)
+{
+	struct clean *clean = (struct clean *)walk;
+
+	pvb_walk_flush(walk, addr, addr + nr * PVB_PAGE_SIZE);
+	touch(clean, addr, nr);
+	for (uint32_t i = 0; i < nr; i++)
+		record(clean, addr + i * PVB_PAGE_SIZE);
+}
+
 /*
  * Entries that were dirty when they were read are dirty when they are exchanged: nobody
  * else cleans them under the lock. So all of a stretch is recorded.
  */
 static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint32_t nr)
 {
-	struct clean *clean = (struct clean *)walk;
-
 	for (uint32_t n; nr; nr -= n, ptep += n, addr += n * PVB_PAGE_SIZE) {
 		n = stretch(walk->c, ptep, nr, is_dirty);
 		if (!n) {
@@ -114,13 +123,11 @@ static int clean_ptes(struct pvb_walk *walk, uint64_t *ptep, uint64_t addr, uint
 			uint64_t old = pvb_ptep_modify_prot_start(walk->c, addr, ptep);
 
 			pvb_ptep_modify_prot_commit(walk->c, addr, ptep, old, pvb_pte_mkclean(old));
+			cleaned(walk, addr, 1);
 		} else {
 			pvb_clear_young_dirty_ptes(walk->c, addr, ptep, n, PVB_CLEAR_DIRTY);
+			cleaned(walk, addr, n);
 		}
-		pvb_walk_flush(walk, addr, addr + n * PVB_PAGE_SIZE);
-		touch(clean, addr, n);
-		for (uint32_t i = 0; i < n; i++)
-			record(clean, addr + i * PVB_PAGE_SIZE);
 	}
 	return 0;
 }

@@ -25,6 +25,9 @@
 /* So many entries that only permit more are left to the next call, or to faults. */
 #define RAISED_WAIT 1
 
+/* Of pvbatch_unnamed, those that a flush of everything has covered. */
+static int unnamed_flushed;
+
 /* Nobody has to wait for what this CPU still has queued. */
 static void clear_pending(struct pvbatch_cpu *p)
 {
@@ -39,8 +42,15 @@ static void submit(struct pvbatch_cpu *p, enum pvb_flush_reason reason)
 	pvbatch_close_run(p);
 	if (p->core.nr) {
 		unsigned int entries = p->core.nr;
-		s64 result = pvb_submit(&p->core, reason, PVB_FLUSH_ALL, 0, pvb_gva(0), 0);
+		bool failed = p->failed;
+		s64 result;
 
+		p->failed = false;
+		result = pvb_submit(&p->core, reason, PVB_FLUSH_ALL, 0, pvb_gva(0), 0);
+		/* Whose flush it is to be may be another CPU, or comes after a context switch. */
+		if (unlikely(p->failed))
+			atomic_inc(&pvbatch_unnamed);
+		p->failed |= failed;
 		trace_pvbatch_submit(entries, reason, p->must, result);
 	}
 	p->must = false;
@@ -66,32 +76,49 @@ void pvbatch_drain(struct pvbatch_cpu *p, enum pvb_flush_reason reason, bool unn
 }
 
 /*
- * Everything, whatever changed: changes that nobody could name. No names may be left that
- * would limit the host to them.
+ * Everything, whatever changed: changes that nobody could name, @seq of them when last
+ * counted. No names may be left that would limit the host to them.
+ *
+ * They count as flushed only afterwards, so that another CPU that comes meanwhile flushes
+ * for itself. Two that end out of order make one flush more.
  */
-static void flush_unnamed(struct pvbatch_cpu *p)
+static void flush_unnamed(struct pvbatch_cpu *p, int seq)
 {
 	trace_pvbatch_unnamed(p->core.nr);
 	pvbatch_drain(p, PVB_REASON_TLB, false);
-	WRITE_ONCE(pvbatch_unnamed, false);
-	/* Changes before this flush were made before the flag was seen; others set it anew. */
-	smp_mb();
+	p->failed = false;
 	pvb_flush_all(&p->core, 0);
+	if (!p->failed)
+		WRITE_ONCE(unnamed_flushed, seq);
+}
+
+/*
+ * guest_applies() - does this CPU, as far as anybody knows, name its changes to a host that
+ * listens? One CPU's finding that it does not is enough: the others have promised in vain.
+ */
+static bool guest_applies(const struct pvbatch_cpu *p)
+{
+	return p->core.mode == PVB_MODE_GUEST_APPLY &&
+	       READ_ONCE(pvbatch_guest.mode) == PVB_MODE_GUEST_APPLY;
 }
 
 /* Hand over what this CPU has. false: the kernel has to flush by its own means. */
 static bool flush_here(void)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
+	int seq;
 
 	if (static_branch_unlikely(&pvbatch_host_applies))
 		return false;
 	p->failed = false;
 	if (p->pending)
 		pvbatch_drain(p, PVB_REASON_TLB, true);
-	if (unlikely(READ_ONCE(pvbatch_unnamed)))
-		flush_unnamed(p);
-	return p->core.mode == PVB_MODE_GUEST_APPLY && !p->failed;
+	if (unlikely(!guest_applies(p)))
+		return false;
+	seq = atomic_read(&pvbatch_unnamed);
+	if (unlikely(seq != READ_ONCE(unnamed_flushed)))
+		flush_unnamed(p, seq);
+	return guest_applies(p) && !p->failed;
 }
 
 static void asked_to_drain(void *unused)
@@ -136,14 +163,49 @@ static void flush_others(const struct mm_struct *mm)
 	}
 }
 
+static void end_promise(void *unused)
+{
+	pvbatch_unregister(this_cpu_ptr(&pvbatch_cpu));
+}
+
+void pvbatch_end_promises(void)
+{
+	on_each_cpu_mask(&pvbatch_promised, end_promise, NULL, true);
+}
+
+static void synchronise_here(void *unused)
+{
+	native_flush_tlb_global();
+}
+
+/*
+ * The kernel is about to flush by its own means, which a vCPU that has promised to name its
+ * changes would be served too little for. Mostly the host has ended all promises, or nobody
+ * has made one; but one CPU may have lost its registration alone. Or a call has failed for
+ * once, or this CPU is not registered yet, or no more: the promises hold, and each vCPU is
+ * served in full for a toggle of CR4.PGE.
+ */
+static void on_its_own(void)
+{
+	if (READ_ONCE(pvbatch_guest.mode) == PVB_MODE_DIRECT)
+		pvbatch_end_promises();
+	else
+		on_each_cpu_mask(&pvbatch_promised, synchronise_here, NULL, true);
+}
+
 static bool flush(const struct mm_struct *mm)
 {
 	bool done;
 
 	preempt_disable();
 	done = flush_here();
-	if (done && unlikely(!cpumask_empty(&pvbatch_pending)))
+	if (done && unlikely(!cpumask_empty(&pvbatch_pending))) {
 		flush_others(mm);
+		/* One of them may have found the host gone, or that it could not. */
+		done = flush_here();
+	}
+	if (unlikely(!done && !cpumask_empty(&pvbatch_promised)))
+		on_its_own();
 	preempt_enable();
 	return done;
 }
@@ -164,6 +226,8 @@ bool pvbatch_flush_own(void)
 
 	preempt_disable();
 	done = flush_here();
+	if (unlikely(!done && !cpumask_empty(&pvbatch_promised)))
+		on_its_own();
 	preempt_enable();
 	return done;
 }
@@ -175,6 +239,40 @@ void pvbatch_start_context_switch(struct task_struct *prev)
 
 	if (p->pending)
 		pvbatch_drain(p, PVB_REASON_FLUSH, true);
+}
+
+/*
+ * The address space goes, with all its tables. Each would be found out by the host as it is
+ * unlinked; instead the host forgets at once what is below the root's entries. What is
+ * changed in these tables afterwards is still named, of tables that nothing shadows.
+ */
+static void name_user_part(struct pvbatch_cpu *p, pgd_t *pgd)
+{
+	(void)pvb_changed(&p->core, (uint64_t *)pgd, KERNEL_PGD_BOUNDARY);
+#ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
+	if (boot_cpu_has(X86_FEATURE_PTI))
+		(void)pvb_changed(&p->core, (uint64_t *)kernel_to_user_pgdp(pgd),
+				  KERNEL_PGD_BOUNDARY);
+#endif
+}
+
+void pvbatch_exit_mmap(struct mm_struct *mm)
+{
+	struct pvbatch_cpu *p;
+
+	preempt_disable();
+	p = this_cpu_ptr(&pvbatch_cpu);
+	if (guest_applies(p)) {
+		p->busy = true;
+		barrier();
+		pvbatch_close_run(p);
+		name_user_part(p, mm->pgd);
+		p->must = true;
+		barrier();
+		p->busy = false;
+		pvbatch_drain(p, PVB_REASON_TLB, false);
+	}
+	preempt_enable();
 }
 
 /*

@@ -17,7 +17,8 @@
 
 DEFINE_PER_CPU_ALIGNED(struct pvbatch_cpu, pvbatch_cpu);
 struct cpumask pvbatch_pending;
-bool pvbatch_unnamed;
+struct cpumask pvbatch_promised;
+atomic_t pvbatch_unnamed;
 
 static __always_inline bool host_applies(void)
 {
@@ -77,6 +78,21 @@ static void set_pending(struct pvbatch_cpu *p, struct mm_struct *mm)
 	cpumask_set_cpu(smp_processor_id(), &pvbatch_pending);
 }
 
+/*
+ * A call of its own, from an interrupt. If it fails, the flush to come has to know; so has a
+ * flush that was interrupted, if its own calls have failed.
+ */
+static void name_now(struct pvbatch_cpu *p, pte_t *ptep)
+{
+	bool failed = p->failed;
+
+	p->failed = false;
+	(void)pvb_changed(&p->core, (uint64_t *)ptep, 1);
+	if (p->failed)
+		atomic_inc(&pvbatch_unnamed);
+	p->failed |= failed;
+}
+
 static void name_it(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
@@ -85,11 +101,11 @@ static void name_it(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 	if (unlikely(p->core.mode != PVB_MODE_GUEST_APPLY)) {
 		/* Not registered yet, or no more: the next flush is one of everything. */
 		if (lost && pvbatch_guest.mode == PVB_MODE_GUEST_APPLY)
-			WRITE_ONCE(pvbatch_unnamed, true);
+			atomic_inc(&pvbatch_unnamed);
 		return;
 	}
 	if (unlikely(!in_task())) {
-		(void)pvb_changed(&p->core, (uint64_t *)ptep, 1); /* a call of its own */
+		name_now(p, ptep);
 		return;
 	}
 	p->busy = true;
@@ -103,6 +119,11 @@ static void name_it(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 	p->lost |= lost;
 	p->delta = old ^ new;
 	p->gone = old & ~new;
+	if (!(new &_PAGE_PRESENT)) {
+		/* Which page it was does not matter: one that is unmapped is like another. */
+		p->delta &= ~PTE_PFN_MASK;
+		p->gone &= ~PTE_PFN_MASK;
+	}
 	barrier();
 	p->next = ptep + 1;
 	barrier();
@@ -122,23 +143,47 @@ static noinline void name(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
 	preempt_enable_notrace();
 }
 
-/*
- * changed() - the common case in a few instructions: the next entry of the run, changed
- * in the same bits and the same way.
- */
-static __always_inline void changed(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+/* May the host hold a translation of an entry that was @old? */
+static __always_inline bool may_be_held(u64 old)
 {
-	if (host_applies() || (~old & (_PAGE_PRESENT | _PAGE_ACCESSED)))
-		return;
+	return !(~old & (_PAGE_PRESENT | _PAGE_ACCESSED));
+}
+
+/*
+ * one_more() - the common case in a few instructions: the next entry of the run, changed
+ * in the same bits (@delta) and the same way (@gone).
+ *
+ * The run is found open and lengthened by one instruction: an interrupt that hands it over
+ * for another CPU in between would leave an entry behind that nobody knows to be pending.
+ */
+static __always_inline void one_more(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new, u64 delta,
+				     u64 gone)
+{
+	pte_t *next = ptep;
+
 	preempt_disable_notrace();
-	if (unlikely(ptep != this_cpu_read(pvbatch_cpu.next) ||
-		     (old ^ new) != this_cpu_read(pvbatch_cpu.delta) ||
-		     (old & ~new) != this_cpu_read(pvbatch_cpu.gone) || at_table_start(ptep))) {
+	if (unlikely(delta != this_cpu_read(pvbatch_cpu.delta) ||
+		     gone != this_cpu_read(pvbatch_cpu.gone) || at_table_start(ptep) ||
+		     !this_cpu_try_cmpxchg(pvbatch_cpu.next, &next, ptep + 1))) {
 		name(mm, ptep, old, new);
 		return;
 	}
-	this_cpu_write(pvbatch_cpu.next, ptep + 1);
 	preempt_enable_notrace();
+}
+
+static __always_inline void changed(struct mm_struct *mm, pte_t *ptep, u64 old, u64 new)
+{
+	if (!host_applies() && may_be_held(old))
+		one_more(mm, ptep, old, new, old ^ new, old & ~new);
+}
+
+/* changed() to nothing at all. */
+static __always_inline void cleared(struct mm_struct *mm, pte_t *ptep, u64 old)
+{
+	const u64 flags = old & ~PTE_PFN_MASK;
+
+	if (!host_applies() && may_be_held(old))
+		one_more(mm, ptep, old, 0, flags, flags);
 }
 
 void pvbatch_set_pte(pte_t *ptep, pte_t pte)
@@ -168,7 +213,7 @@ pte_t pvbatch_get_and_clear(struct mm_struct *mm, pte_t *ptep)
 	if (host_applies())
 		(void)pvbatch_host_read(ptep);
 	old = native_ptep_get_and_clear(ptep);
-	changed(mm, ptep, old.pte, 0);
+	cleared(mm, ptep, old.pte);
 	return old;
 }
 EXPORT_SYMBOL(pvbatch_get_and_clear);
@@ -262,13 +307,3 @@ void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t ne
 	changed(vma->vm_mm, ptep, old.pte, new.pte);
 }
 EXPORT_SYMBOL(pvbatch_commit);
-
-/* Not worth a call unless it saves a fault: see docs/linux.md for what was measured. */
-void pvbatch_installed(pte_t *ptep, unsigned int nr)
-{
-}
-
-void pvbatch_locked(pte_t *ptep)
-{
-}
-EXPORT_SYMBOL(pvbatch_locked);

@@ -3,6 +3,7 @@
  * Stage: Linux guest - what the files of this folder share.
  *
  *   setup.c   negotiates, registers each CPU's buffer, installs the pv-ops
+ *   resume.c  the host withdraws, or the CPUs lose their state; and later it offers again
  *   names.c   changes entries, collects their names in runs
  *   host.c    has the host change them, if it is to
  *   flush.c   hands the names to the host where Linux flushes TLBs
@@ -29,7 +30,7 @@
 struct pvbatch_cpu {
 	pte_t *next; /* the entry that would continue the run; NULL: no run, or closing it */
 	pte_t *first;
-	u64 delta, gone; /* of its last entry: bits changed, bits cleared */
+	u64 delta, gone; /* of its last entry: bits changed, bits cleared; see name_it() */
 	u64 lost; /* what its changes took from translations the host may hold */
 	unsigned int raised; /* queued entries that only permit more */
 	bool must; /* something queued takes permission away: to be flushed */
@@ -45,12 +46,15 @@ struct pvbatch_cpu {
 DECLARE_PER_CPU_ALIGNED(struct pvbatch_cpu, pvbatch_cpu);
 
 extern struct pvb_guest pvbatch_guest;
+extern struct pvb_transport pvbatch_transport;
 /* The host applies: a part of pvbatch_key's cases. */
 DECLARE_STATIC_KEY_FALSE(pvbatch_host_applies);
 /* CPUs with something pending. */
 extern struct cpumask pvbatch_pending;
-/* An entry was changed on a CPU that could not name it: only a flush of all helps. */
-extern bool pvbatch_unnamed;
+/* CPUs that have promised the host to name their changes. */
+extern struct cpumask pvbatch_promised;
+/* Changes by CPUs that could not name them: only a flush of all helps. */
+extern atomic_t pvbatch_unnamed;
 
 /* Put the run at hand into the queue. Preemption off. */
 void pvbatch_close_run(struct pvbatch_cpu *p);
@@ -59,7 +63,25 @@ void pvbatch_close_run(struct pvbatch_cpu *p);
  * entry that needs no flush. Preemption off, not in an interrupt but asked_to_drain().
  */
 void pvbatch_drain(struct pvbatch_cpu *p, enum pvb_flush_reason reason, bool unnecessary_waits);
+/* setup.c. Nothing is queued on this CPU any more. */
+void pvbatch_forget_names(struct pvbatch_cpu *p);
+/* Tell the host where this CPU's batches are, anew. IRQs off. 0 or -PVB_E*. */
+int pvbatch_register(void);
+/* End what this CPU has promised. Whatever is queued is lost. IRQs or preemption off. */
+void pvbatch_unregister(struct pvbatch_cpu *p);
+/* Negotiate as the command line says. 0 or -PVB_E*. */
+int pvbatch_negotiate(void);
+
+/* resume.c. The host is not there any more. Any context, locks of the scheduler held too. */
+void pvbatch_lost(int64_t error);
+
+/* debugfs.c. This CPU's counters are about to start from 0. */
+void pvbatch_keep_stats(struct pvbatch_cpu *p);
+
+/* Of all CPUs, on each of them. Interrupts on. */
+void pvbatch_end_promises(void);
 /* pv-ops */
+void pvbatch_exit_mmap(struct mm_struct *mm);
 void pvbatch_start_context_switch(struct task_struct *prev);
 void pvbatch_flush_tlb_local(void);
 void pvbatch_flush_tlb_global(void);

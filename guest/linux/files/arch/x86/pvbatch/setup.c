@@ -13,7 +13,6 @@
 #include <linux/kvm_para.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
-#include <linux/workqueue.h>
 #include <asm/paravirt.h>
 #include <asm/tlbflush.h>
 
@@ -51,7 +50,8 @@ static int64_t transport_call(void *ctx, enum pvb_call call, uint64_t a0, uint64
 	return kvm_hypercall2(PVB_HC_BASE + call, a0, a1);
 }
 
-static const struct pvb_transport transport = { .call = transport_call };
+/* The one way to the host. KUnit puts itself in between, at boot (test_spy.c). */
+struct pvb_transport pvbatch_transport __ro_after_init = { .call = transport_call };
 
 static pvb_gpa_t gpa_of(const volatile void *ptr)
 {
@@ -79,25 +79,12 @@ static void own_flush(enum pvb_flush type, uint32_t flags, pvb_gva_t va, uint32_
 	native_flush_tlb_global();
 }
 
-static void stop(struct work_struct *work)
-{
-	static_branch_disable(&pvbatch_key);
-}
-static DECLARE_WORK(stop_work, stop);
-
-static void lost(int64_t error)
-{
-	pr_info("the host withdrew its support (%lld): page tables are flushed as without it\n",
-		error);
-	schedule_work(&stop_work);
-}
-
 static const struct pvb_guest_ops guest_ops = {
 	.gpa_of = gpa_of,
 	.pte_at = pte_at,
 	.in_interrupt = interrupted,
 	.flush = own_flush,
-	.lost = lost,
+	.lost = pvbatch_lost,
 	/* Linux takes a page for clean only if D is clear, and keeps a dirty one at will. */
 	.consents = PVB_F_DIRTY_AROUND,
 };
@@ -116,40 +103,86 @@ static void install(void)
 		pv_ops.mmu.flush_tlb_user = pvbatch_flush_tlb_local;
 		pv_ops.mmu.flush_tlb_kernel = pvbatch_flush_tlb_global;
 		pv_ops.mmu.flush_tlb_one_user = pvbatch_flush_tlb_one;
+		pv_ops.mmu.exit_mmap = pvbatch_exit_mmap;
 		pv_ops.cpu.start_context_switch = pvbatch_start_context_switch;
 	}
 	static_branch_enable(&pvbatch_key);
 }
 
-/* Tell the host where this CPU's batches are. 0 or -PVB_E*. */
-static int register_buffer(void *buffer)
+static int register_buffer(struct pvbatch_cpu *p, void *buffer)
+{
+	int err;
+
+	pvbatch_keep_stats(p);
+	err = pvb_cpu_init(&pvbatch_guest, &p->core, buffer, BUFFER_BYTES);
+	if (err)
+		pr_info("CPU %d: the host answers %d\n", smp_processor_id(), err);
+	else if (p->core.mode == PVB_MODE_GUEST_APPLY)
+		cpumask_set_cpu(smp_processor_id(), &pvbatch_promised);
+	return err;
+}
+
+/* From an interrupt, too: what that has interrupted finds the host gone. */
+void pvbatch_unregister(struct pvbatch_cpu *p)
+{
+	p->core.mode = PVB_MODE_DIRECT;
+	if (p->core.buffer)
+		pvbatch_transport.call(NULL, PVB_CALL_REGISTER, __pa(p->core.buffer), 0);
+	cpumask_clear_cpu(smp_processor_id(), &pvbatch_promised);
+}
+
+void pvbatch_forget_names(struct pvbatch_cpu *p)
+{
+	p->next = NULL;
+	p->must = false;
+	p->raised = 0;
+	p->pending = NULL;
+	cpumask_clear_cpu(smp_processor_id(), &pvbatch_pending);
+}
+
+/*
+ * What this CPU has changed and not named, and what flush of it is on its way by the
+ * kernel's own means, its vCPU's promise would make void: a flush of everything covers it.
+ */
+int pvbatch_register(void)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
-	int err = pvb_cpu_init(&pvbatch_guest, &p->core, buffer, BUFFER_BYTES);
+	int err;
 
-	if (err)
-		pr_info("CPU %d works without: the host answers %d\n", smp_processor_id(), err);
+	pvbatch_forget_names(p);
+	err = register_buffer(p, this_cpu_read(buffer));
+	if (!err && p->core.mode == PVB_MODE_GUEST_APPLY)
+		pvb_flush_all(&p->core, 0);
 	return err;
+}
+
+int pvbatch_negotiate(void)
+{
+	static struct pvb_negotiate scratch __aligned(64);
+
+	return pvb_guest_init(&pvbatch_guest, &pvbatch_transport, &guest_ops, wanted, &scratch);
 }
 
 void __init pvbatch_init(void)
 {
-	static struct pvb_negotiate scratch __initdata __aligned(64);
 	int err;
 
 	if (wanted == PVB_MODE_DIRECT) {
 		pr_info("off, as the command line says\n");
 		return;
 	}
-	err = pvb_guest_init(&pvbatch_guest, &transport, &guest_ops, wanted, &scratch);
+	err = pvbatch_negotiate();
 	if (err) {
 		/* The usual case: no such host, or one with nested paging. */
 		if (err != -PVB_ENOSYS)
 			pr_info("not used: the host answers %d\n", err);
 		return;
 	}
-	if (register_buffer(boot_buffer))
+	if (register_buffer(this_cpu_ptr(&pvbatch_cpu), boot_buffer)) {
+		/* Nor later: who registers without the pv-ops promises what it does not keep. */
+		pvbatch_guest.mode = PVB_MODE_DIRECT;
 		return;
+	}
 	pr_info("%s, %u entries a call\n",
 		wanted == PVB_MODE_HOST_APPLY ? "the host applies" :
 						"the guest applies, the host synchronises",
@@ -171,22 +204,48 @@ static void __init prepare_others(void)
 	}
 }
 
+/*
+ * All CPUs or none: who is not registered cannot name what it changes, and those who are
+ * would not be served by its flushes.
+ */
 void __ref pvbatch_cpu_up(void)
 {
+	int err;
+
 	if (pvbatch_guest.mode == PVB_MODE_DIRECT)
 		return;
 	if (!this_cpu_read(buffer))
 		prepare_others();
-	if (this_cpu_read(pvbatch_cpu.core.mode) == PVB_MODE_DIRECT)
-		(void)register_buffer(this_cpu_read(buffer));
+	if (this_cpu_read(pvbatch_cpu.core.mode) != PVB_MODE_DIRECT)
+		return;
+	err = pvbatch_register();
+	if (!err)
+		return;
+	/* After suspend to RAM, for one: the boot CPU's reset has ended what was negotiated. */
+	WRITE_ONCE(pvbatch_guest.mode, PVB_MODE_DIRECT);
+	if (!xchg(&pvbatch_guest.lost, 1))
+		pvbatch_lost(err);
 }
 
-void pvbatch_cpu_down(void)
+/* Is something of the host's to write still in the queue, or on its way there? */
+static bool host_has_to_write(const struct pvb_cpu *c)
+{
+	return c->mode == PVB_MODE_HOST_APPLY && (c->lazy || c->nr || c->submitting);
+}
+
+/*
+ * At a shutdown this may have interrupted anything, the use of the queue too, which goes on
+ * afterwards and finds that there is no host: names are left to the flush with which the
+ * host ends a promise. What the host has to write in host-apply mode cannot be left; then
+ * the registration stays. It harms no kernel that comes after this one: host-apply mode
+ * promises nothing, and the host looks at the buffer in calls only.
+ */
+void pvbatch_cpu_down(bool shutdown)
 {
 	struct pvbatch_cpu *p = this_cpu_ptr(&pvbatch_cpu);
 
-	if (p->core.mode == PVB_MODE_DIRECT)
-		return;
-	pvbatch_drain(p, PVB_REASON_FLUSH, false);
-	pvb_cpu_exit(&p->core);
+	if (!shutdown && p->core.mode != PVB_MODE_DIRECT)
+		pvbatch_drain(p, PVB_REASON_FLUSH, false);
+	if (!host_has_to_write(&p->core))
+		pvbatch_unregister(p);
 }

@@ -7,90 +7,12 @@
  * the hardware: an access that the entry forbids must fault, one that it permits must not.
  * So they hold with the feature off as well, where they test the test.
  */
-#include <kunit/test.h>
 #include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/smp.h>
-#include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <asm/tlbflush.h>
 
-#include "pvbatch.h"
-
-#define PAGES 700U /* two leaf tables at least */
-
-struct fixture {
-	struct page *pages[PAGES];
-	void *area;
-};
-
-static bool can_read(const void *at)
-{
-	u64 value;
-
-	return !copy_from_kernel_nofault(&value, at, sizeof(value));
-}
-
-static bool can_write(void *at)
-{
-	u64 value = 1;
-
-	return !copy_to_kernel_nofault(at, &value, sizeof(value));
-}
-
-static void *page_at(const struct fixture *f, unsigned int i)
-{
-	return f->area + i * PAGE_SIZE;
-}
-
-static pte_t *pte_of(const struct fixture *f, unsigned int i)
-{
-	unsigned int level;
-	pte_t *pte = lookup_address((unsigned long)page_at(f, i), &level);
-
-	return level == PG_LEVEL_4K ? pte : NULL;
-}
-
-static void flush(const struct fixture *f, unsigned int first, unsigned int nr)
-{
-	flush_tlb_kernel_range((unsigned long)page_at(f, first),
-			       (unsigned long)page_at(f, first + nr));
-}
-
-static int fixture_init(struct kunit *test)
-{
-	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
-	unsigned int i;
-
-	if (!f)
-		return -ENOMEM;
-	test->priv = f;
-	for (i = 0; i < PAGES; i++) {
-		f->pages[i] = alloc_page(GFP_KERNEL);
-		if (!f->pages[i])
-			return -ENOMEM;
-	}
-	f->area = vmap(f->pages, PAGES, VM_MAP, PAGE_KERNEL);
-	if (!f->area)
-		return -ENOMEM;
-	for (i = 0; i < PAGES; i++)
-		*(u64 *)page_at(f, i) = i; /* the host maps it, A and D are set */
-	return 0;
-}
-
-static void fixture_exit(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	unsigned int i;
-
-	if (!f)
-		return;
-	if (f->area)
-		vunmap(f->area);
-	for (i = 0; i < PAGES; i++)
-		if (f->pages[i])
-			__free_page(f->pages[i]);
-}
+#include "test.h"
 
 /* Write permission goes, for a range over more than one table, and comes back. */
 static void test_write_protect(struct kunit *test)
@@ -99,17 +21,17 @@ static void test_write_protect(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < PAGES; i++)
-		ptep_set_wrprotect(&init_mm, (unsigned long)page_at(f, i), pte_of(f, i));
-	flush(f, 0, PAGES);
+		area_wrprotect(f, i);
+	area_flush(f, 0, PAGES);
 	for (i = 0; i < PAGES; i++) {
-		KUNIT_ASSERT_TRUE(test, can_read(page_at(f, i)));
-		KUNIT_ASSERT_FALSE(test, can_write(page_at(f, i)));
+		KUNIT_ASSERT_TRUE(test, area_reads(area_page(f, i)));
+		KUNIT_ASSERT_FALSE(test, area_writes(area_page(f, i)));
 	}
 	for (i = 0; i < PAGES; i++)
-		set_pte(pte_of(f, i), pte_mkwrite_novma(*pte_of(f, i)));
+		set_pte(area_pte(f, i), pte_mkwrite_novma(*area_pte(f, i)));
 	/* More permission takes no flush. */
 	for (i = 0; i < PAGES; i++)
-		KUNIT_ASSERT_TRUE(test, can_write(page_at(f, i)));
+		KUNIT_ASSERT_TRUE(test, area_writes(area_page(f, i)));
 }
 
 /* Every other page, so that no two names make one run, and more than a queue holds. */
@@ -120,57 +42,57 @@ static void test_scattered(struct kunit *test)
 
 	for (round = 0; round < 2; round++) {
 		for (i = round; i < PAGES; i += 2)
-			ptep_set_wrprotect(&init_mm, (unsigned long)page_at(f, i), pte_of(f, i));
-		flush(f, 0, PAGES);
+			area_wrprotect(f, i);
+		area_flush(f, 0, PAGES);
 		for (i = 0; i < PAGES; i++)
-			KUNIT_ASSERT_EQ(test, can_write(page_at(f, i)), !round && i % 2);
+			KUNIT_ASSERT_EQ(test, area_writes(area_page(f, i)), !round && i % 2);
 	}
 }
 
 static void test_unmap(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	pte_t *pte = pte_of(f, 3), old = *pte;
+	pte_t *pte = area_pte(f, 3), old = *pte;
 
-	pte = pte_of(f, 3);
-	old = ptep_get_and_clear(&init_mm, (unsigned long)page_at(f, 3), pte);
-	flush(f, 3, 1);
-	KUNIT_EXPECT_FALSE(test, can_read(page_at(f, 3)));
-	KUNIT_EXPECT_TRUE(test, can_read(page_at(f, 2)));
-	KUNIT_EXPECT_TRUE(test, can_read(page_at(f, 4)));
+	pte = area_pte(f, 3);
+	old = ptep_get_and_clear(&init_mm, (unsigned long)area_page(f, 3), pte);
+	area_flush(f, 3, 1);
+	KUNIT_EXPECT_FALSE(test, area_reads(area_page(f, 3)));
+	KUNIT_EXPECT_TRUE(test, area_reads(area_page(f, 2)));
+	KUNIT_EXPECT_TRUE(test, area_reads(area_page(f, 4)));
 	/* What comes into an empty entry needs no flush. */
 	set_pte(pte, old);
-	KUNIT_EXPECT_TRUE(test, can_write(page_at(f, 3)));
+	KUNIT_EXPECT_TRUE(test, area_writes(area_page(f, 3)));
 }
 
 static void test_other_page(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	pte_t *pte = pte_of(f, 5), old = *pte;
+	pte_t *pte = area_pte(f, 5), old = *pte;
 
 	set_pte(pte, pfn_pte(page_to_pfn(f->pages[6]), PAGE_KERNEL));
-	flush(f, 5, 1);
-	KUNIT_EXPECT_EQ(test, *(u64 *)page_at(f, 5), 6);
-	*(u64 *)page_at(f, 5) = 66;
-	KUNIT_EXPECT_EQ(test, *(u64 *)page_at(f, 6), 66);
+	area_flush(f, 5, 1);
+	KUNIT_EXPECT_EQ(test, *(u64 *)area_page(f, 5), 6);
+	*(u64 *)area_page(f, 5) = 66;
+	KUNIT_EXPECT_EQ(test, *(u64 *)area_page(f, 6), 66);
 	set_pte(pte, old);
-	flush(f, 5, 1);
-	KUNIT_EXPECT_EQ(test, *(u64 *)page_at(f, 5), 5);
+	area_flush(f, 5, 1);
+	KUNIT_EXPECT_EQ(test, *(u64 *)area_page(f, 5), 5);
 }
 
 /* After A and D have been cleared and flushed, the next access sets them again. */
 static void test_accessed_dirty(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	pte_t *pte = pte_of(f, 7);
+	pte_t *pte = area_pte(f, 7);
 
 	set_pte(pte, pte_mkold(pte_mkclean(*pte)));
-	flush(f, 7, 1);
+	area_flush(f, 7, 1);
 	KUNIT_EXPECT_FALSE(test, pte_young(*pte));
-	(void)READ_ONCE(*(u64 *)page_at(f, 7));
+	(void)READ_ONCE(*(u64 *)area_page(f, 7));
 	KUNIT_EXPECT_TRUE(test, pte_young(*pte));
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*pte));
-	WRITE_ONCE(*(u64 *)page_at(f, 7), 7);
+	WRITE_ONCE(*(u64 *)area_page(f, 7), 7);
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*pte));
 }
 
@@ -180,16 +102,16 @@ static void test_commit_law(struct kunit *test)
 	struct fixture *f = test->priv;
 	struct mm_struct *mm = &init_mm;
 	struct vm_area_struct vma = { .vm_mm = mm };
-	unsigned long addr = (unsigned long)page_at(f, 9);
-	pte_t *pte = pte_of(f, 9), old;
+	unsigned long addr = (unsigned long)area_page(f, 9);
+	pte_t *pte = area_pte(f, 9), old;
 
 	if (!pvbatch_on())
 		kunit_skip(test, "start clears the entry here: nothing can set D meanwhile");
 	set_pte(pte, pte_mkclean(*pte));
-	flush(f, 9, 1);
+	area_flush(f, 9, 1);
 	old = ptep_modify_prot_start(&vma, addr, pte);
 	KUNIT_EXPECT_FALSE(test, pte_dirty(old));
-	WRITE_ONCE(*(u64 *)page_at(f, 9), 9);
+	WRITE_ONCE(*(u64 *)area_page(f, 9), 9);
 	ptep_modify_prot_commit(&vma, addr, pte, old, pte_mkspecial(old));
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*pte));
 	KUNIT_EXPECT_TRUE(test, pte_special(*pte));
@@ -197,7 +119,7 @@ static void test_commit_law(struct kunit *test)
 	old = ptep_modify_prot_start(&vma, addr, pte);
 	ptep_modify_prot_commit(&vma, addr, pte, old, pte_mkclean(old));
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*pte));
-	flush(f, 9, 1);
+	area_flush(f, 9, 1);
 	set_pte(pte, pte_mkdirty(pfn_pte(page_to_pfn(f->pages[9]), PAGE_KERNEL)));
 }
 
@@ -205,7 +127,7 @@ static void wrprotect_there(void *arg)
 {
 	struct fixture *f = arg;
 
-	ptep_set_wrprotect(&init_mm, (unsigned long)page_at(f, 11), pte_of(f, 11));
+	area_wrprotect(f, 11);
 }
 
 static long change_there(void *arg)
@@ -225,14 +147,14 @@ static void test_other_cpu(struct kunit *test)
 	migrate_disable();
 	other = cpumask_any_but(cpu_online_mask, smp_processor_id());
 	smp_call_function_single(other, wrprotect_there, f, 1);
-	flush(f, 11, 1);
-	KUNIT_EXPECT_FALSE(test, can_write(page_at(f, 11)));
+	area_flush(f, 11, 1);
+	KUNIT_EXPECT_FALSE(test, area_writes(area_page(f, 11)));
 
-	set_pte(pte_of(f, 11), pte_mkwrite_novma(*pte_of(f, 11)));
-	KUNIT_EXPECT_TRUE(test, can_write(page_at(f, 11)));
+	set_pte(area_pte(f, 11), pte_mkwrite_novma(*area_pte(f, 11)));
+	KUNIT_EXPECT_TRUE(test, area_writes(area_page(f, 11)));
 	work_on_cpu(other, change_there, f);
-	flush(f, 11, 1);
-	KUNIT_EXPECT_FALSE(test, can_write(page_at(f, 11)));
+	area_flush(f, 11, 1);
+	KUNIT_EXPECT_FALSE(test, area_writes(area_page(f, 11)));
 	migrate_enable();
 }
 
@@ -248,16 +170,16 @@ static void test_calls(struct kunit *test)
 		kunit_skip(test, "only in guest-apply mode");
 	preempt_disable();
 	p = this_cpu_ptr(&pvbatch_cpu);
-	flush(f, 0, PAGES);
+	area_flush(f, 0, PAGES);
 	calls = p->core.stats.calls;
 	for (i = 0; i < PAGES; i++)
-		ptep_set_wrprotect(&init_mm, (unsigned long)page_at(f, i), pte_of(f, i));
+		area_wrprotect(f, i);
 	KUNIT_EXPECT_EQ(test, p->core.stats.calls, calls);
-	flush(f, 0, PAGES);
+	area_flush(f, 0, PAGES);
 	KUNIT_EXPECT_EQ(test, p->core.stats.calls, calls + 1);
-	flush(f, 0, PAGES);
-	set_pte(pte_of(f, 1), pte_mkwrite_novma(*pte_of(f, 1)));
-	flush(f, 1, 1);
+	area_flush(f, 0, PAGES);
+	set_pte(area_pte(f, 1), pte_mkwrite_novma(*area_pte(f, 1)));
+	area_flush(f, 1, 1);
 	KUNIT_EXPECT_EQ(test, p->core.stats.calls, calls + 1);
 	preempt_enable();
 }
@@ -297,8 +219,8 @@ static struct kunit_case cases[] = {
 
 static struct kunit_suite suite = {
 	.name = "pvbatch",
-	.init = fixture_init,
-	.exit = fixture_exit,
+	.init = pvbatch_test_init,
+	.exit = pvbatch_test_exit,
 	.test_cases = cases,
 };
 kunit_test_suite(suite);

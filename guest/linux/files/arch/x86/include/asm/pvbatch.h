@@ -31,7 +31,8 @@ static __always_inline bool pvbatch_on(void)
 void pvbatch_init(void);
 /* A CPU comes up (the boot CPU too, when there is per-CPU memory), goes down. IRQs off. */
 void pvbatch_cpu_up(void);
-void pvbatch_cpu_down(void);
+/* @shutdown: of the whole kernel, which may have crashed. In an interrupt, perhaps. */
+void pvbatch_cpu_down(bool shutdown);
 
 #else
 
@@ -46,7 +47,7 @@ static inline void pvbatch_init(void)
 static inline void pvbatch_cpu_up(void)
 {
 }
-static inline void pvbatch_cpu_down(void)
+static inline void pvbatch_cpu_down(bool shutdown)
 {
 }
 
@@ -68,11 +69,6 @@ void pvbatch_clear_young_dirty(struct vm_area_struct *vma, pte_t *ptep, unsigned
 /* A transaction (law 3). */
 pte_t pvbatch_start(pte_t *ptep);
 void pvbatch_commit(struct vm_area_struct *vma, pte_t *ptep, pte_t old, pte_t new);
-
-/* A fault has installed (or changed) these entries and what faulted will try again. */
-void pvbatch_installed(pte_t *ptep, unsigned int nr);
-/* The lock of the table that @ptep is in has been taken. */
-void pvbatch_locked(pte_t *ptep);
 
 /*
  * Flushes: false if the kernel has to flush by its own means. Interrupts on, as for the
