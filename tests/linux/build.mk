@@ -6,9 +6,9 @@ $(B)/tests/linux-guest: $(call objs,host,tests/linux/guest.c tests/linux/workloa
 	@mkdir -p $(@D)
 	$(CC) -static $(LDFLAGS_host) $^ -o $@
 
-$(B)/tests/linux-host: $(call objs,host,tests/linux/host.c)
+$(B)/tests/linux-host: $(call objs,host,tests/linux/host.c tests/linux/qmp.c)
 	@mkdir -p $(@D)
-	$(CC) -static $(LDFLAGS_host) $^ -o $@
+	$(CC) -static $(LDFLAGS_host) $^ -ljansson -o $@
 
 LINUX_BENCH := $(B)/tests/linux-guest $(B)/tests/linux-host
 
@@ -27,7 +27,42 @@ $(B)/tests/insn-profile.so: tests/linux/insn-profile.c
 	$(CC) $(CFLAGS_host) -shared -fPIC $< -o $@
 
 # KUnit in each mode, under our kernel as the KVM host.
-$(B)/tests/linux-kunit: tests/linux/test tests/linux/in-guest $(B)/tests/linux-host
+$(B)/tests/linux-kunit: tests/linux/test tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
 	@printf '#!/bin/sh\nexec tests/linux/test "$$@"\n' >$@ && chmod +x $@
 
-SLOW_TESTS += $(B)/tests/linux-kunit
+EMULATED_TESTS += $(B)/tests/linux-kunit
+
+# stress-ng, with one CPU: an emulated machine of two falls silent too often (docs/linux.md).
+$(B)/tests/linux-stress: tests/linux/stress tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
+	@printf '#!/bin/sh\nexec tests/linux/stress "$$@"\n' >$@ && chmod +x $@
+
+EMULATED_TESTS += $(B)/tests/linux-stress
+
+# Accessed and Dirty bits.
+$(B)/tests/linux-ledger: $(call objs,host,tests/linux/ledger.c)
+	@mkdir -p $(@D)
+	$(CC) -static $(LDFLAGS_host) $^ -lpthread -o $@
+
+$(B)/tests/linux-ad: tests/linux/ledger-test tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host $(B)/tests/linux-ledger
+	@printf '#!/bin/sh\nexec tests/linux/ledger-test "$$@"\n' >$@ && chmod +x $@
+
+EMULATED_TESTS += $(B)/tests/linux-ad
+
+.PHONY: test-mm-linux
+
+##: make test-mm-linux Linux's own mm selftests, off and on, with one CPU and with two
+test-mm-linux: linux deps-build $(B)/tests/linux-host
+	tests/linux/mm-test
+	tests/linux/mm-test --cpus 2
+
+# The host withdraws and comes back, CPUs do.
+$(B)/tests/linux-comeback: tests/linux/comeback tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
+	@printf '#!/bin/sh\nexec tests/linux/comeback "$$@"\n' >$@ && chmod +x $@
+
+EMULATED_TESTS += $(B)/tests/linux-comeback
+
+.PHONY: test-lifecycle
+
+##: make test-lifecycle a running guest moves between hosts, sleeps, starts another kernel
+test-lifecycle: linux deps-build deps-lifecycle $(B)/tests/linux-host $(B)/tests/linux-ledger
+	tests/linux/lifecycle

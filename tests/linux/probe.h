@@ -8,7 +8,10 @@
  * that an answer costs the same whatever it says. Natively there is no host; then all
  * counters are zero.
  *
- * On PROBE_WITHDRAW the host takes the feature away from all its VMs; no answer.
+ * On PROBE_WITHDRAW the host takes the feature away from all its VMs, on PROBE_OFFER it
+ * gives it back. On PROBE_LEAVE the guest moves, running, to another QEMU without the
+ * feature, on PROBE_RETURN to another with it. PROBE_WAKE: the guest is about to suspend
+ * to RAM; once it sleeps it is to be woken. No answers.
  */
 #ifndef TESTS_LINUX_PROBE_H
 #define TESTS_LINUX_PROBE_H
@@ -16,6 +19,10 @@
 #define PROBE_TTY "/dev/ttyS1"
 #define PROBE_ASK '?'
 #define PROBE_WITHDRAW 'w'
+#define PROBE_OFFER 'o'
+#define PROBE_LEAVE 'l'
+#define PROBE_RETURN 'r'
+#define PROBE_WAKE 's'
 #define PROBE_LINE 512
 #define PROBE_NUMBER "%012lld"
 

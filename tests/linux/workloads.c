@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage: Linux tests - the workloads. Each works on 4096 anonymous 4 KiB pages that fill
- * eight leaf page tables, huge pages off, all dirty before the clock starts. Pages are
- * written with plain stores: under QEMU's emulation a read-modify-write faults twice.
+ * Stage: Linux tests - the workloads. Each, but for the programs at the end, works on 4096
+ * anonymous 4 KiB pages that fill eight leaf page tables, huge pages off, all dirty before
+ * the clock starts. Pages are written with plain stores: under QEMU's emulation a
+ * read-modify-write faults twice.
  */
 #include <errno.h>
 #include <sched.h>
@@ -242,6 +243,24 @@ static int gc_round(void)
 	return err;
 }
 
+/* A shell's loop: it forks for each of its commands, which is executed and ends. */
+#define SHELL_COMMANDS 8UL
+
+static int shell_round(void)
+{
+	static const char loop[] = "for i in 1 2 3 4 5 6 7 8; do /bin/busybox true || exit; done";
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/busybox", "sh", "-c", loop, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return status ? -ECHILD : 0;
+}
+
 const struct workload workloads[] = {
 	{ "mprotect", "page", 10, 2 * WL_PAGES, 2, map_area, NULL, mprotect_round, unmap_area },
 	{ "touch", "page", 3, 2 * WL_PAGES, 2, map_area, NULL, touch_round, unmap_area },
@@ -255,5 +274,6 @@ const struct workload workloads[] = {
 	  switch_teardown },
 	{ "jit", "call", 3, JIT_BUFFERS, JIT_BUFFERS, NULL, NULL, jit_round, NULL },
 	{ "gc", "page", 3, WL_PAGES, 1, map_area, NULL, gc_round, unmap_area },
+	{ "shell", "call", 3, SHELL_COMMANDS, SHELL_COMMANDS, NULL, NULL, shell_round, NULL },
 	{ NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL },
 };
