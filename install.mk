@@ -45,6 +45,7 @@ install-now: all-now $(B)/pvbatch-guest.pc $(B)/pvbatch-host.pc
 		$(DESTDIR)$(LIBEXECDIR)/testbed
 	install -m 644 tests/testbed/lib.sh $(DESTDIR)$(LIBEXECDIR)/testbed
 	install -m 644 $(wildcard docs/*.md docs/*.rng) $(DESTDIR)$(DOCDIR)
+	install -D -m 755 packaging/libvirt-hook $(DESTDIR)$(DOCDIR)/examples/libvirt-hook
 	$(foreach man,$(INSTALL_MANS),install -D -m 644 $(man) \
 		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(man)))/$(notdir $(man));)
 	install -m 644 packaging/pvbatch.bash-completion $(DESTDIR)$(COMPLETIONDIR)/pvbatch

@@ -3,6 +3,7 @@
  * Stage: host agent - what `pvbatch stat`, `pvbatch top` and pvbatchd share: the VMs of
  * this machine and their counters.
  *
+ *   limits.c       which limits there are
  *   counters.c     which counters there are, by what name each source has them
  *   runtime.c      where control sockets are
  *   source_vmm.c   VMMs, by their control sockets (hypervisor/vmm/control.c)
@@ -22,6 +23,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <agent/limits.h>
 #include <pvbatch/abi.h>
 
 #define AGENT_MAX_VMS 4096U
@@ -47,8 +49,12 @@ enum counter {
 	COUNTER_SPS_ZAPPED,
 	COUNTER_FULL_SYNCS,
 	COUNTER_DIRTY_AROUND,
+	COUNTER_DENIED,
+	COUNTER_HANDLER_NS,
 	COUNTER_EXITS,
 	COUNTER_USER_EXITS,
+	COUNTER_LIMITED,
+	COUNTER_DELAYED,
 	NR_COUNTERS
 };
 
@@ -80,6 +86,7 @@ struct agent_vm {
 	char name[64]; /* never empty; printable */
 	char uuid[37]; /* "" if it has none */
 	enum agent_switch on;
+	uint32_t limit[NR_LIMITS]; /* LIMIT_UNSET: there is none */
 	unsigned int known; /* bit COUNTER_x: value[] is there */
 	uint64_t value[NR_COUNTERS];
 	bool has_hist;
@@ -140,10 +147,14 @@ const struct agent_vm *agent_find(const struct agent_list *list, const struct ag
 
 /* list.c */
 
-/* Figures that follow from counters; below 0 if unknown. */
+/*
+ * Figures that follow from counters; NAN if unknown. What is saved is below 0 where more was
+ * spent. docs/metrics.md says what both are against, and how good an estimate they are.
+ */
 struct agent_figures {
 	double ptes_per_call, ptes_per_entry, entries_per_call;
-	double saved; /* hypercalls saved, against one per PTE and one per flush */
+	double calls_saved; /* against one hypercall per PTE and one per flush */
+	double exits_saved; /* against shadow paging without the handler, one exit per event */
 };
 
 struct agent_figures agent_figures(const struct agent_vm *vm);

@@ -39,8 +39,13 @@ const struct counter_info agent_counters[NR_COUNTERS] = {
 				 "Flushes by a guest that could not name what it changed" },
 	[COUNTER_DIRTY_AROUND] = { "dirty_around", "pvb_dirty_around",
 				   "Dirty bits set ahead of a streak of first writes" },
+	[COUNTER_DENIED] = { "denied", "pvb_denied",
+			     "Calls not answered at all: switched off, or a wrong mode" },
+	[COUNTER_HANDLER_NS] = { "handler_ns", "pvb_ns", "Nanoseconds in the handler" },
 	[COUNTER_EXITS] = { "exits", "exits", "All VM exits, by KVM's own count" },
 	[COUNTER_USER_EXITS] = { "user_exits", NULL, "VM exits that reached the VMM" },
+	[COUNTER_LIMITED] = { "limited", "pvb_limited", "Submissions that max-batch cut short" },
+	[COUNTER_DELAYED] = { "delayed", "pvb_delayed", "Submissions that rate-limit made wait" },
 };
 
 void agent_set(struct agent_vm *vm, enum counter counter, uint64_t value)
@@ -55,6 +60,13 @@ void agent_derive(struct agent_vm *vm)
 	    agent_knows(vm, COUNTER_FLUSH_ALL))
 		agent_set(vm, COUNTER_FLUSHES,
 			  vm->value[COUNTER_FLUSH_RANGE] + vm->value[COUNTER_FLUSH_ALL]);
+	if (!agent_knows(vm, COUNTER_BATCHES) && vm->has_hist) {
+		uint64_t sum = 0;
+
+		for (unsigned int b = 0; b < PVB_HIST_BUCKETS; b++)
+			sum += vm->hist[b];
+		agent_set(vm, COUNTER_BATCHES, sum);
+	}
 }
 
 bool agent_list_add(struct agent_list *list, const struct agent_vm *vm)

@@ -8,7 +8,8 @@
  *   virt.c       a thread that talks to libvirt: which domains want what
  *   wish.c       what a domain's metadata say
  *   scan_thread.c  a thread that reads the VMs and sets their switches
- *   switches.c   from wishes to the handler's switches
+ *   switches.c   from wishes to the handler's switches and limits, and back
+ *   state.c      what VMs had before, in a file
  *   metrics.c    the VMs as Prometheus text
  *   http.c       who asks for it
  *
@@ -53,7 +54,7 @@ void events_register(struct ring *ring);
 struct domain {
 	char name[64];
 	char uuid[37];
-	enum wish wish;
+	struct want want;
 };
 
 struct domains {
@@ -77,6 +78,7 @@ struct daemon_config {
 	unsigned int port;
 	double interval; /* seconds between two scans */
 	double patience; /* seconds for one round of libvirt's calls */
+	const char *state; /* file that keeps what VMs had before; NULL: none */
 };
 
 struct daemon {
@@ -107,14 +109,53 @@ int scan_start(struct daemon *daemon, pthread_t *thread);
 
 /* switches.c; on the scanning thread, which owns @switches */
 struct switches;
-struct switches *switches_create(void);
+/* @state: config.state; a file that is there is read, or refused with one line. */
+struct switches *switches_create(const char *state);
 void switches_free(struct switches *switches);
 /*
- * Set the switches of the VMs in @list as @domains want, and note in @list what is set.
- * @set, @errors: counted up.
+ * Set the switches and limits of the VMs in @list as @domains want, and note in @list what is
+ * set. @set, @errors: counted up.
  */
 void switches_apply(struct switches *switches, const char *kvm, struct agent_list *list,
 		    const struct domains *domains, uint64_t *set, uint64_t *errors);
+/* switches_restore() - at the end: all VMs as they were before. */
+void switches_restore(struct switches *switches, const char *kvm);
+
+/* state.c */
+
+/* What of a VM is set: the switch, 0 or 1, and then its limits. */
+enum setting {
+	SETTING_SWITCH,
+	SETTING_LIMIT, /* + enum limit */
+	NR_SETTINGS = SETTING_LIMIT + NR_LIMITS
+};
+
+/* A VM that this agent has changed. */
+struct held {
+	pid_t pid;
+	int fd;
+	uint64_t start; /* of the process, in clock ticks since boot; 0: not known */
+	bool seen; /* in the last scan */
+	unsigned int settings; /* bit SETTING_x: this one is ours */
+	uint32_t before[NR_SETTINGS]; /* what it was */
+	uint32_t ours[NR_SETTINGS]; /* what we have made of it */
+};
+
+struct held_list {
+	unsigned int nr;
+	struct held held[AGENT_MAX_VMS]; /* by process and descriptor */
+};
+
+/* state_name() - of a setting, in the file; NULL if there is no such. */
+const char *state_name(unsigned int setting);
+bool state_good(unsigned int setting, uint64_t value);
+/* state_load() - into @list; untrusted. False with one line said; then @list is empty. */
+bool state_load(const char *path, struct held_list *list);
+/* state_save() - atomically; an empty list is no file. 0 or -errno. */
+int state_save(const char *path, const struct held_list *list);
+/* state_start() - when process @pid began; 0 if that is not known. */
+uint64_t state_start(pid_t pid);
+int state_order(const void *left, const void *right);
 
 /* metrics.c: malloc()ed text of *@bytes; NULL without memory. Takes the lock. */
 char *metrics_text(struct daemon *daemon, size_t *bytes);

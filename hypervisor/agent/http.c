@@ -156,6 +156,23 @@ static bool in_use(const struct sockaddr_un *address)
 	return used;
 }
 
+/*
+ * Make room for a socket at @path, or clear up after it. What is no socket was not made by an
+ * agent: it is never removed, and -1 with errno says so.
+ */
+static int remove_socket(const char *path)
+{
+	struct stat stat;
+
+	if (lstat(path, &stat))
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(stat.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return unlink(path);
+}
+
 static int listen_unix(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -171,10 +188,11 @@ static int listen_unix(const char *path)
 		errno = EADDRINUSE;
 		return -1;
 	}
+	if (remove_socket(path))
+		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	unlink(path);
 	mask = umask(0117);
 	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
@@ -215,7 +233,11 @@ struct http *http_start(struct daemon *daemon)
 	if (config->socket) {
 		fd = listen_unix(config->socket);
 		if (fd < 0 || !listener_start(http, &http->listeners[0], fd)) {
-			daemon_say("cannot listen at %s: %m", config->socket);
+			daemon_say(errno == EEXIST ?
+					   "cannot listen at %s: what is there is no socket; "
+					   "remove it, or choose another --socket" :
+					   "cannot listen at %s: %m",
+				   config->socket);
 			http_stop(http);
 			return NULL;
 		}
@@ -236,7 +258,7 @@ void http_stop(struct http *http)
 	if (!http)
 		return;
 	if (http->listeners[0].mhd)
-		unlink(http->daemon->config.socket);
+		remove_socket(http->daemon->config.socket);
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!http->listeners[i].mhd)
 			continue;

@@ -22,12 +22,14 @@
 #define EXIT_HOST 3
 #define SCAN_PATIENCE 60.0 /* seconds without a scan after which we are not well */
 #define SOCKET_NAME "agent.sock"
+#define STATE_NAME "agent.state"
 
 enum key {
 	KEY_KVM = 256,
 	KEY_NO_LIBVIRT,
 	KEY_LISTEN,
-	KEY_PATIENCE
+	KEY_PATIENCE,
+	KEY_STATE
 };
 
 static const struct argp_option options[] = {
@@ -40,6 +42,9 @@ static const struct argp_option options[] = {
 	{ "interval", 'i', "SECONDS", 0, "Between two looks at the VMs. Default: 2", 0 },
 	{ "patience", KEY_PATIENCE, "SECONDS", 0,
 	  "For libvirt's answers, until they are given up. Default: 10", 0 },
+	{ "state", KEY_STATE, "PATH", 0,
+	  "Keep there what VMs had before they were changed. Default: agent.state in /run/pvbatch",
+	  0 },
 	{ "kvm-debugfs", KEY_KVM, "DIR", 0, "KVM's directory. Default: " AGENT_KVM_DEBUGFS, 0 },
 	{ 0 }
 };
@@ -101,6 +106,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_PATIENCE:
 		config->patience = seconds(state, "patience", arg);
+		return 0;
+	case KEY_STATE:
+		config->state = arg;
 		return 0;
 	case KEY_KVM:
 		config->sources.kvm = arg;
@@ -224,7 +232,9 @@ int main(int argc, char **argv)
 	static const char doc[] =
 		"Serve the counters of this machine's VMs over HTTP, and keep the switches of "
 		"KVM's pvbatch handler as the metadata of libvirt's domains want them.\v"
-		"Pages: /metrics (Prometheus), /vms and /status (JSON).";
+		"Pages: /metrics (Prometheus), /vms and /status (JSON).\n\n"
+		"Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP; 2 usage; 3 something is missing "
+		"on this machine.";
 	static const struct argp argp = { .options = options, .parser = parse, .doc = doc };
 	/* Not on the stack: a worker that hangs may outlive this function. */
 	static struct daemon daemon = { .config = { .uri = "qemu:///system",
@@ -232,7 +242,7 @@ int main(int argc, char **argv)
 						    .interval = 2,
 						    .patience = 10 } };
 	struct daemon_config *config = &daemon.config;
-	char *directory, *socket = NULL;
+	char *directory, *socket = NULL, *state = NULL;
 	int signal_fd, code;
 
 	argp_err_exit_status = EXIT_USAGE;
@@ -245,6 +255,11 @@ int main(int argc, char **argv)
 		if (asprintf(&socket, "%s/%s", directory, SOCKET_NAME) < 0)
 			abort();
 		config->socket = socket;
+	}
+	if (!config->state && directory) {
+		if (asprintf(&state, "%s/%s", directory, STATE_NAME) < 0)
+			abort();
+		config->state = state;
 	}
 	daemon_init(&daemon);
 	signal_fd = block_signals();
@@ -259,6 +274,7 @@ int main(int argc, char **argv)
 	agent_list_free(&daemon.list);
 	free(daemon.domains.domains);
 	free(socket);
+	free(state);
 	free(directory);
 	return code;
 }

@@ -2,6 +2,7 @@
 /*
  * Stage: host agent - the VMs as Prometheus text (exposition format 0.0.4) and as JSON.
  */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,11 +30,9 @@ static void put_labels(FILE *out, const struct agent_vm *vm)
 {
 	fputs("{vm=", out);
 	put_quoted(out, vm->name);
-	fprintf(out, ",backend=\"%s\",id=\"%d", vm->backend == AGENT_KVM ? "kvm" : "vmm",
-		(int)vm->pid);
-	if (vm->backend == AGENT_KVM)
-		fprintf(out, "-%d", vm->fd);
-	fputs("\",uuid=", out);
+	/* One process may have several VMs, under one name: no two series may be alike. */
+	fprintf(out, ",backend=\"%s\",id=\"%d-%d\",uuid=", vm->backend == AGENT_KVM ? "kvm" : "vmm",
+		(int)vm->pid, vm->backend == AGENT_KVM ? vm->fd : vm->socket);
 	put_quoted(out, vm->uuid);
 }
 
@@ -67,6 +66,36 @@ static void put_counters(FILE *out, const struct agent_list *list)
 			put_labels(out, vm);
 			fprintf(out, "} %llu\n", (unsigned long long)vm->value[c]);
 		}
+	}
+}
+
+static double calls_saved(const struct agent_vm *vm)
+{
+	return agent_figures(vm).calls_saved;
+}
+
+static double exits_saved(const struct agent_vm *vm)
+{
+	return agent_figures(vm).exits_saved;
+}
+
+/* Gauges: what is saved goes back where more is spent. */
+static void put_saved(FILE *out, const struct agent_list *list, const char *name, const char *help,
+		      double (*saved)(const struct agent_vm *vm))
+{
+	bool head = false;
+
+	for (unsigned int i = 0; i < list->nr; i++) {
+		double value = saved(&list->vms[i]);
+
+		if (isnan(value))
+			continue;
+		if (!head)
+			put_head(out, name, "gauge", help);
+		head = true;
+		fputs(name, out);
+		put_labels(out, &list->vms[i]);
+		fprintf(out, "} %.17g\n", value);
 	}
 }
 
@@ -121,6 +150,28 @@ static void put_switches(FILE *out, const struct agent_list *list)
 	}
 }
 
+static void put_limits(FILE *out, const struct agent_list *list)
+{
+	for (unsigned int l = 0; l < NR_LIMITS; l++) {
+		char name[64];
+		bool head = false;
+
+		snprintf(name, sizeof(name), "pvbatch_%s", agent_limits[l].key);
+		for (unsigned int i = 0; i < list->nr; i++) {
+			const struct agent_vm *vm = &list->vms[i];
+
+			if (vm->limit[l] == LIMIT_UNSET)
+				continue;
+			if (!head)
+				put_head(out, name, "gauge", agent_limits[l].help);
+			head = true;
+			fputs(name, out);
+			put_labels(out, vm);
+			fprintf(out, "} %u\n", vm->limit[l]);
+		}
+	}
+}
+
 static void put_wishes(FILE *out, const struct domains *domains)
 {
 	bool head = false;
@@ -128,7 +179,7 @@ static void put_wishes(FILE *out, const struct domains *domains)
 	for (unsigned int i = 0; i < domains->nr; i++) {
 		const struct domain *domain = &domains->domains[i];
 
-		if (domain->wish == WISH_NONE)
+		if (domain->want.wish == WISH_NONE)
 			continue;
 		if (!head)
 			put_head(
@@ -140,9 +191,9 @@ static void put_wishes(FILE *out, const struct domains *domains)
 		fputs(",uuid=", out);
 		put_quoted(out, domain->uuid);
 		fprintf(out, "} %s\n",
-			domain->wish == WISH_ON	 ? "1" :
-			domain->wish == WISH_OFF ? "0" :
-						   "NaN");
+			domain->want.wish == WISH_ON  ? "1" :
+			domain->want.wish == WISH_OFF ? "0" :
+							"NaN");
 	}
 }
 
@@ -184,8 +235,16 @@ char *metrics_text(struct daemon *daemon, size_t *bytes)
 	pthread_mutex_lock(&daemon->lock);
 	put_agent(out, daemon);
 	put_counters(out, &daemon->list);
+	put_saved(out, &daemon->list, "pvbatch_calls_saved",
+		  "Hypercalls saved since the VM's start, against one for each PTE and flush",
+		  calls_saved);
+	put_saved(out, &daemon->list, "pvbatch_exits_saved",
+		  "Estimate of the exits saved since the VM's start, against shadow paging without "
+		  "pvbatch",
+		  exits_saved);
 	put_hist(out, &daemon->list);
 	put_switches(out, &daemon->list);
+	put_limits(out, &daemon->list);
 	put_wishes(out, &daemon->domains);
 	pthread_mutex_unlock(&daemon->lock);
 	bad = ferror(out);
@@ -215,20 +274,27 @@ char *metrics_vms(struct daemon *daemon, size_t *bytes)
 	return dump(document, bytes);
 }
 
-static json_t *domains_json(const struct domains *domains)
+static json_t *domain_json(const struct domain *domain)
 {
 	static const char *const wishes[] = {
 		[WISH_NONE] = "none", [WISH_OFF] = "off", [WISH_ON] = "on", [WISH_BAD] = "bad"
 	};
+	json_t *object = json_pack("{s:s, s:s, s:s}", "name", domain->name, "uuid", domain->uuid,
+				   "wish", wishes[domain->want.wish]);
+
+	for (unsigned int i = 0; i < NR_LIMITS; i++)
+		if (domain->want.limit[i] != LIMIT_UNSET)
+			json_object_set_new(object, agent_limits[i].key,
+					    json_integer(domain->want.limit[i]));
+	return object;
+}
+
+static json_t *domains_json(const struct domains *domains)
+{
 	json_t *array = json_array();
 
-	for (unsigned int i = 0; i < domains->nr; i++) {
-		const struct domain *domain = &domains->domains[i];
-
-		json_array_append_new(array,
-				      json_pack("{s:s, s:s, s:s}", "name", domain->name, "uuid",
-						domain->uuid, "wish", wishes[domain->wish]));
-	}
+	for (unsigned int i = 0; i < domains->nr; i++)
+		json_array_append_new(array, domain_json(&domains->domains[i]));
 	return array;
 }
 

@@ -37,9 +37,13 @@ char *agent_runtime_dir(void)
 static bool deserted(const char *path, pid_t pid)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat stat;
 	bool refused;
 	int fd;
 
+	/* A connection is refused by what is no socket, too. */
+	if (lstat(path, &stat) || !S_ISSOCK(stat.st_mode))
+		return false;
 	if (!kill(pid, 0) || errno != ESRCH || strlen(path) >= sizeof(address.sun_path))
 		return false;
 	memcpy(address.sun_path, path, strlen(path) + 1);

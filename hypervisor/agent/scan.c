@@ -16,7 +16,10 @@ static int order(const void *left, const void *right)
 		return names;
 	if (a->pid != b->pid)
 		return a->pid < b->pid ? -1 : 1;
-	return a->fd < b->fd ? -1 : a->fd > b->fd;
+	if (a->fd != b->fd)
+		return a->fd < b->fd ? -1 : 1;
+	/* One process may have several. */
+	return a->socket < b->socket ? -1 : a->socket > b->socket;
 }
 
 void agent_scan(const struct agent_sources *sources, struct agent_list *list)

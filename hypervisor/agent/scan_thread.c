@@ -71,7 +71,8 @@ static void scan(struct daemon *daemon, struct switches *switches)
 static void *work(void *ctx)
 {
 	struct daemon *daemon = ctx;
-	struct switches *switches = switches_create();
+	const char *kvm = daemon->config.sources.kvm;
+	struct switches *switches = switches_create(daemon->config.state);
 	double next;
 
 	do {
@@ -79,6 +80,8 @@ static void *work(void *ctx)
 		if (switches)
 			scan(daemon, switches);
 	} while (wait_until(daemon, next));
+	if (switches && kvm)
+		switches_restore(switches, kvm);
 	switches_free(switches);
 	return NULL;
 }

@@ -81,6 +81,40 @@ static void identify(struct agent_vm *vm)
 		snprintf(vm->name, sizeof(vm->name), "pid-%d", (int)vm->pid);
 }
 
+/* "1 N", "2 N", "4 N", ...: finished batches of so many entries or more, to the next line. */
+static bool read_hist(int dir, struct agent_vm *vm)
+{
+	char text[512], *at = text, *end;
+
+	if (!read_at(dir, "pvbatch_hist", text, sizeof(text)))
+		return false;
+	for (unsigned int b = 0; b < PVB_HIST_BUCKETS; b++) {
+		unsigned long long from;
+
+		errno = 0;
+		from = strtoull(at, &end, 10);
+		if (end == at || *end != ' ' || from != 1ULL << b)
+			return false;
+		at = end + 1;
+		vm->hist[b] = strtoull(at, &end, 10);
+		if (errno || end == at || *end != '\n')
+			return false;
+		at = end + 1;
+	}
+	return true;
+}
+
+static void read_limits(int dir, struct agent_vm *vm)
+{
+	uint64_t value;
+
+	for (unsigned int i = 0; i < NR_LIMITS; i++) {
+		bool there = read_counter(dir, agent_limits[i].file, &value) && value < LIMIT_UNSET;
+
+		vm->limit[i] = there ? (uint32_t)value : LIMIT_UNSET;
+	}
+}
+
 static bool read_vm(int dir, struct agent_vm *vm)
 {
 	uint64_t value;
@@ -92,6 +126,8 @@ static bool read_vm(int dir, struct agent_vm *vm)
 	for (unsigned int i = 0; i < NR_COUNTERS; i++)
 		if (agent_counters[i].kvm && read_counter(dir, agent_counters[i].kvm, &value))
 			agent_set(vm, (enum counter)i, value);
+	read_limits(dir, vm);
+	vm->has_hist = read_hist(dir, vm);
 	agent_derive(vm);
 	return true;
 }

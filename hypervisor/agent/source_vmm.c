@@ -91,6 +91,8 @@ bool agent_parse_vmm(const char *text, size_t bytes, struct agent_vm *vm)
 	memset(vm, 0, sizeof(*vm));
 	vm->backend = AGENT_VMM;
 	vm->fd = -1;
+	for (unsigned int i = 0; i < NR_LIMITS; i++)
+		vm->limit[i] = LIMIT_UNSET;
 	good = json_integer_value(json_object_get(document, "schema")) == 1 &&
 	       json_is_object(counters);
 	if (good) {
@@ -166,6 +168,17 @@ static void collect(struct asked *asked, unsigned int nr, struct agent_list *lis
 	}
 }
 
+/*
+ * <number>.sock, a number in its one form, since VMs are told apart by it; the agent's own socket
+ * is named otherwise.
+ */
+static bool is_control_socket(const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+
+	return digits > 0 && digits < 10 && name[0] != '0' && !strcmp(name + digits, ".sock");
+}
+
 void agent_scan_vmms(const char *directory, struct agent_list *list)
 {
 	struct asked *asked = calloc(ASKED_AT_ONCE, sizeof(*asked));
@@ -173,15 +186,9 @@ void agent_scan_vmms(const char *directory, struct agent_list *list)
 	unsigned int nr = 0;
 	struct dirent *file;
 
-	while (asked && dir && nr < ASKED_AT_ONCE && (file = readdir(dir))) {
-		const char *dot = strrchr(file->d_name, '.');
-
-		/* <pid>.sock; the agent's own socket is named otherwise. */
-		if (dot && !strcmp(dot, ".sock") &&
-		    strspn(file->d_name, "0123456789") == (size_t)(dot - file->d_name) &&
-		    ask(directory, file->d_name, &asked[nr]))
+	while (asked && dir && nr < ASKED_AT_ONCE && (file = readdir(dir)))
+		if (is_control_socket(file->d_name) && ask(directory, file->d_name, &asked[nr]))
 			nr++;
-	}
 	list->more |= nr == ASKED_AT_ONCE;
 	if (nr)
 		collect(asked, nr, list);

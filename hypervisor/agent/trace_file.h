@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stage: host agent - a file of recorded batches: records of hypervisor/vmm/trace.h in blocks.
+ * Stage: host agent - a file of recorded batches: records of pvbatch/trace.h in blocks.
  *
  * A block has a length and a checksum and is written at once, so that a file whose recorder
  * or machine died is readable up to the last block that was written. The last record of a
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include <vmm/trace.h>
+#include <pvbatch/trace.h>
 
 #define TRACE_FILE_MAGIC "PVBTRACE"
 #define TRACE_BLOCK_MAGIC 0x4b425650U /* "PVBK" */

@@ -65,7 +65,7 @@ static int by_uuid(const void *left, const void *right)
 
 const struct domain *domains_find(const struct domains *domains, const char *uuid)
 {
-	struct domain key = { .wish = WISH_NONE };
+	struct domain key = { 0 };
 
 	if (!domains->nr || strlen(uuid) >= sizeof(key.uuid))
 		return NULL;
@@ -172,34 +172,34 @@ static bool may_ask(struct worker *worker, const char *uuid)
 	return may;
 }
 
-static enum wish known_wish(struct daemon *daemon, const char *uuid)
+static struct want known_want(struct daemon *daemon, const char *uuid)
 {
 	const struct domain *domain;
-	enum wish wish;
+	struct want want;
 
 	pthread_mutex_lock(&daemon->lock);
 	domain = domains_find(&daemon->domains, uuid);
-	wish = domain ? domain->wish : WISH_NONE;
+	want = domain ? domain->want : want_nothing(WISH_NONE);
 	pthread_mutex_unlock(&daemon->lock);
-	return wish;
+	return want;
 }
 
-static enum wish ask_wish(struct worker *worker, virDomainPtr domain, const char *uuid)
+static struct want ask_want(struct worker *worker, virDomainPtr domain, const char *uuid)
 {
-	enum wish wish;
+	struct want want;
 	char *xml;
 
 	if (!may_ask(worker, uuid))
-		return known_wish(worker->virt->daemon, uuid);
+		return known_want(worker->virt->daemon, uuid);
 	xml = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, WISH_NAMESPACE,
 				   VIR_DOMAIN_AFFECT_CURRENT);
 	if (!xml)
 		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA ?
-			       WISH_NONE :
-			       known_wish(worker->virt->daemon, uuid);
-	wish = wish_parse(xml, strlen(xml));
+			       want_nothing(WISH_NONE) :
+			       known_want(worker->virt->daemon, uuid);
+	want = wish_parse(xml, strlen(xml));
 	free(xml);
-	return wish;
+	return want;
 }
 
 static bool ask_one(struct worker *worker, virDomainPtr found, struct domain *domain)
@@ -207,7 +207,7 @@ static bool ask_one(struct worker *worker, virDomainPtr found, struct domain *do
 	if (virDomainGetUUIDString(found, domain->uuid))
 		return false;
 	agent_copy_name(domain->name, sizeof(domain->name), virDomainGetName(found));
-	domain->wish = ask_wish(worker, found, domain->uuid);
+	domain->want = ask_want(worker, found, domain->uuid);
 	return true;
 }
 

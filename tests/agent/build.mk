@@ -10,6 +10,13 @@ $(B)/tests/agent-unit: $(call objs,asan,tests/agent/unit.c hypervisor/agent/wish
 	$(CC) $(LDFLAGS_asan) $^ -ljansson -lexpat -lz -lcmocka -o $@
 
 CHECK_TESTS += $(B)/tests/agent-unit
+
+$(B)/tests/agent-state: $(call objs,asan,tests/agent/state_test.c \
+		$(addprefix hypervisor/agent/,limits.c state.c))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_asan) $^ -ljansson -lcmocka -o $@
+
+CHECK_TESTS += $(B)/tests/agent-state
 # 15 s: it waits for clients and servers that do nothing.
 SLOW_TESTS += $(B)/tests/agent-stat
 
@@ -24,6 +31,12 @@ $(B)/tests/agent-schema: tests/agent/schema docs/pvbatch.rng docs/libvirt.md
 	@printf '#!/bin/sh\nexec %s\n' $< >$@ && chmod +x $@
 
 CHECK_TESTS += $(B)/tests/agent-schema
+
+$(B)/tests/agent-hook: tests/agent/hook packaging/libvirt-hook
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec %s\n' $< >$@ && chmod +x $@
+
+CHECK_TESTS += $(B)/tests/agent-hook
 
 $(B)/tests/agent-libvirtd: tests/agent/libvirtd $(B)/pvbatch $(B)/pvbatchd $(B)/pvbatch-domain
 	@mkdir -p $(@D)
@@ -41,6 +54,7 @@ CHECK_TESTS += $(B)/tests/agent-trace-file
 # The VMM's part of it, whose threads TSan watches.
 $(B)/tests/agent-trace-ring: $(call objs,tsan,tests/agent/trace_ring_test.c \
 		hypervisor/agent/trace_file.c $(addprefix hypervisor/vmm/,trace.c memory.c error.c) \
+		$(wildcard hypervisor/record/*.c) \
 		$(ENGINE_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_tsan) $^ -lz -lpthread -lcmocka -o $@

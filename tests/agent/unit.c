@@ -2,6 +2,7 @@
 /*
  * Stage: tests - the agent's reading of documents and lists, with random damage, under ASan.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,21 +96,104 @@ static void figures(void **state)
 	struct agent_vm vm = { 0 };
 
 	(void)state;
-	assert_true(agent_figures(&vm).saved < 0);
-	assert_true(agent_figures(&vm).ptes_per_call < 0);
+	assert_true(isnan(agent_figures(&vm).calls_saved));
+	assert_true(isnan(agent_figures(&vm).ptes_per_call));
 	agent_set(&vm, COUNTER_CALLS, 10);
 	agent_set(&vm, COUNTER_PTES, 5120);
 	agent_set(&vm, COUNTER_FLUSHES, 5);
-	assert_true(agent_figures(&vm).saved == 5115);
+	assert_true(agent_figures(&vm).calls_saved == 5115);
 	assert_true(agent_figures(&vm).ptes_per_call == 512);
-	/* Calls for nothing: nothing is saved, and nothing wraps. */
+	/* Calls for nothing: that more was spent is not hidden. */
 	agent_set(&vm, COUNTER_CALLS, 10000);
-	assert_true(agent_figures(&vm).saved == 0);
+	assert_true(agent_figures(&vm).calls_saved == -4875);
+}
+
+/* Each counter of the estimate has its sign, and none of them may be missing. */
+static void exits_saved(void **state)
+{
+	static const struct {
+		enum counter counter;
+		int sign;
+	} terms[] = {
+		{ COUNTER_ENTRIES, 1 },	     { COUNTER_FLUSHES, 1 }, { COUNTER_SPTES_INSTALLED, 1 },
+		{ COUNTER_DIRTY_AROUND, 1 }, { COUNTER_CALLS, -1 },  { COUNTER_DENIED, -1 },
+	};
+	struct agent_vm vm = { 0 };
+	int sum = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
+		assert_true(isnan(agent_figures(&vm).exits_saved));
+		agent_set(&vm, terms[i].counter, 1U << i);
+		sum += terms[i].sign * (1 << i);
+	}
+	assert_true(agent_figures(&vm).exits_saved == sum);
 }
 
 static enum wish wish(const char *xml)
 {
-	return wish_parse(xml, strlen(xml));
+	return wish_parse(xml, strlen(xml)).wish;
+}
+
+/* A limit of an element that says nothing else; LIMIT_UNSET: it is refused, as a whole. */
+static uint32_t limit(enum limit limit, const char *text)
+{
+	struct want want;
+	char xml[160];
+
+	snprintf(xml, sizeof(xml), "<pvbatch %s='%s'/>", agent_limits[limit].attribute, text);
+	want = wish_parse(xml, strlen(xml));
+	assert_true(want.wish == WISH_NONE || want.wish == WISH_BAD);
+	assert_int_equal(want.limit[!limit], LIMIT_UNSET);
+	assert_int_equal(want.wish == WISH_BAD, want.limit[limit] == LIMIT_UNSET);
+	return want.limit[limit];
+}
+
+static void limits(void **state)
+{
+	static const char *const junk[] = { "",
+					    "-1",
+					    "+1",
+					    "1 ",
+					    " 1",
+					    "01",
+					    "00",
+					    "1.5",
+					    "0x10",
+					    "1e3",
+					    "10000001",
+					    "x",
+					    "1;1",
+					    "2147483648",
+					    "4294967295",
+					    "4294967296",
+					    "18446744073709551617",
+					    "99999999999999999999999999999" };
+	struct want want;
+
+	(void)state;
+	assert_int_equal(limit(LIMIT_MAX_BATCH, "0"), 0);
+	assert_int_equal(limit(LIMIT_MAX_BATCH, "1"), 1);
+	assert_int_equal(limit(LIMIT_MAX_BATCH, "2046"), 2046);
+	assert_int_equal(limit(LIMIT_MAX_BATCH, "2047"), LIMIT_UNSET);
+	assert_int_equal(limit(LIMIT_RATE, "0"), 0);
+	assert_int_equal(limit(LIMIT_RATE, "99"), LIMIT_UNSET);
+	assert_int_equal(limit(LIMIT_RATE, "100"), 100);
+	assert_int_equal(limit(LIMIT_RATE, "10000000"), 10000000);
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
+		assert_int_equal(limit(LIMIT_MAX_BATCH, junk[i]), LIMIT_UNSET);
+		assert_int_equal(limit(LIMIT_RATE, junk[i]), LIMIT_UNSET);
+	}
+	want = wish_parse("<pvbatch rate-limit='500' enabled='no' max-batch='64'/>", 55);
+	assert_int_equal(want.wish, WISH_OFF);
+	assert_int_equal(want.limit[LIMIT_MAX_BATCH], 64);
+	assert_int_equal(want.limit[LIMIT_RATE], 500);
+	/* One that is wrong spoils all. */
+	want = wish_parse("<pvbatch max-batch='64' enabled='no' rate-limit='5'/>", 53);
+	assert_int_equal(want.wish, WISH_BAD);
+	assert_int_equal(want.limit[LIMIT_MAX_BATCH], LIMIT_UNSET);
+	assert_int_equal(wish("<pvbatch max-batch='64' max-batch='64'/>"), WISH_BAD);
+	assert_int_equal(wish("<pvbatch max_batch='64'/>"), WISH_BAD);
 }
 
 #define NS "urn:pvbatch:domain:1"
@@ -139,8 +223,8 @@ static void wishes(void **state)
 	memset(large, ' ', WISH_BYTES_MAX + 1);
 	memcpy(large, "<pvbatch enabled='no'>", 22);
 	snprintf(large + WISH_BYTES_MAX - 12, 64, "</pvbatch>  ");
-	assert_int_equal(wish_parse(large, WISH_BYTES_MAX), WISH_OFF);
-	assert_int_equal(wish_parse(large, WISH_BYTES_MAX + 1), WISH_BAD);
+	assert_int_equal(wish_parse(large, WISH_BYTES_MAX).wish, WISH_OFF);
+	assert_int_equal(wish_parse(large, WISH_BYTES_MAX + 1).wish, WISH_BAD);
 	free(large);
 	srand(1);
 	for (unsigned int round = 0; round < 20000; round++) {
@@ -153,8 +237,10 @@ static void wishes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(documents),   cmocka_unit_test(damage),  cmocka_unit_test(lists),
-		cmocka_unit_test(differences), cmocka_unit_test(figures), cmocka_unit_test(wishes),
+		cmocka_unit_test(documents), cmocka_unit_test(damage),
+		cmocka_unit_test(lists),     cmocka_unit_test(differences),
+		cmocka_unit_test(figures),   cmocka_unit_test(exits_saved),
+		cmocka_unit_test(wishes),    cmocka_unit_test(limits),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
