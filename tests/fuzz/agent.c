@@ -96,6 +96,18 @@ static void records(const uint8_t *data, size_t size)
 	free(file);
 }
 
+static void wishes(const char *text, size_t size)
+{
+	struct want want = wish_parse(text, size);
+
+	if (want.wish > WISH_BAD)
+		fail("a wish that there is not");
+	for (unsigned int i = 0; i < NR_LIMITS; i++)
+		if (want.limit[i] != LIMIT_UNSET &&
+		    (want.wish == WISH_BAD || !limit_good((enum limit)i, want.limit[i])))
+			fail("a limit that may not be");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy;
@@ -112,8 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		counters(copy, size - 1);
 		break;
 	case KIND_WISH:
-		if (wish_parse((const char *)copy, size - 1) > WISH_BAD)
-			fail("a wish that there is not");
+		wishes((const char *)copy, size - 1);
 		break;
 	case KIND_RECORDS:
 		records(copy, size - 1);
@@ -136,6 +147,8 @@ static const char *const words[] = {
 	"[[[[[[[[[[",
 	"<pvbatch xmlns='" WISH_NAMESPACE "' enabled='yes'/>",
 	" enabled='no'",
+	" max-batch='2046'",
+	" rate-limit='100'",
 	"<!DOCTYPE x [<!ENTITY a 'b'>]>",
 	"&#0;",
 	"</pvbatch>",

@@ -21,7 +21,7 @@ FUZZ_SRCS_elf := $(addprefix tests/fuzz/,elf.c mutate.c) \
 	$(addprefix hypervisor/vmm/,elf.c memory.c error.c)
 
 FUZZ_SRCS_agent := $(addprefix tests/fuzz/,agent.c mutate.c) \
-	$(addprefix hypervisor/agent/,source_vmm.c counters.c trace_file.c wish.c)
+	$(addprefix hypervisor/agent/,source_vmm.c counters.c limits.c trace_file.c wish.c)
 FUZZ_LIBS_agent := -ljansson -lexpat -lz
 
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all

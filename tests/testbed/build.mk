@@ -20,4 +20,5 @@ $(B)/tests/testbed: tests/testbed/selftest $(TESTBED_PROBE)
 	@printf '#!/bin/sh\nexec tests/testbed/selftest %s\n' $(TESTBED_PROBE) >$@
 	@chmod +x $@
 
-SLOW_TESTS += $(B)/tests/testbed
+CHECK_TESTS += tests/testbed/again
+EMULATED_TESTS += $(B)/tests/testbed

@@ -292,10 +292,11 @@ tb_qemu_channels() {
 }
 
 # tb_qemu TIMEOUT ARG...: runs QEMU to its end, which TIMEOUT seconds may force. Its own
-# messages go to TB_TMP/qemu.log. Returns QEMU's exit code, or 124 after a timeout. What
-# TB_QEMU_ARGS holds (words, for instance a plugin) is added.
+# messages go to TB_TMP/qemu.log. Returns QEMU's exit code, 124 after a timeout, or 123 when the
+# machine's kernel has said twice that a CPU of it is stuck. What TB_QEMU_ARGS holds (words,
+# for instance a plugin) is added.
 tb_qemu() {
-	local timeout=$1 qemu timer status ended
+	local timeout=$1 qemu timer watch status ended
 
 	shift
 	# If this script is killed with no chance to clean up, QEMU goes too.
@@ -305,17 +306,21 @@ tb_qemu() {
 	qemu=$!
 	setpriv --pdeathsig KILL sleep "$timeout" </dev/null >/dev/null 2>&1 &
 	timer=$!
-	TB_PIDS+=("$qemu" "$timer")
-	wait -n -p ended "$qemu" "$timer"
+	# Where the console is a pipe, somebody else reads it.
+	# shellcheck disable=SC2016 # it is that shell's
+	setpriv --pdeathsig KILL sh -c '
+		until [ -f "$1" ] && [ "$(grep -ac "soft lockup" "$1")" -ge 2 ]; do sleep 5; done' \
+		watch "$TB_TMP/console" </dev/null >/dev/null 2>&1 &
+	watch=$!
+	TB_PIDS+=("$qemu" "$timer" "$watch")
+	wait -n -p ended "$qemu" "$timer" "$watch"
 	status=$?
-	if [ "$ended" = "$timer" ]; then
-		status=124
+	if [ "$ended" != "$qemu" ]; then
+		[ "$ended" = "$timer" ] && status=124 || status=123
 		kill -KILL "$qemu"
-		wait "$qemu" 2>/dev/null
-	else
-		kill "$timer" 2>/dev/null
-		wait "$timer" 2>/dev/null
 	fi
+	kill "$timer" "$watch" 2>/dev/null
+	wait "$qemu" "$timer" "$watch" 2>/dev/null
 	tb_streams_end
 	return "$status"
 }

@@ -12,7 +12,7 @@ $(B)/tests/xen: tests/xen/test $(DEMO_XEN_ELF)
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec tests/xen/test\n' >$@ && chmod +x $@
 
-SLOW_TESTS += $(B)/tests/xen
+EMULATED_TESTS += $(B)/tests/xen
 
 # The transport in one process, over a Xen of a hundred lines.
 XEN_RIG := $(call objs,asan,tests/xen/rig.c \
@@ -28,7 +28,7 @@ $(B)/tests/xen-conformance: tests/xen/conformance $(DEMO_XEN_ELF) $(DEMO_ELF) $(
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec tests/xen/conformance\n' >$@ && chmod +x $@
 
-SLOW_TESTS += $(B)/tests/xen-conformance
+EMULATED_TESTS += $(B)/tests/xen-conformance
 
 # Linux as a PV domain. The workloads are those of tests/linux.
 $(B)/tests/xen-stress: $(call objs,host,tests/xen/stress.c)
@@ -39,7 +39,7 @@ $(B)/tests/xen-linux: tests/xen/test-linux $(B)/tests/xen-stress $(B)/tests/linu
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec tests/xen/test-linux\n' >$@ && chmod +x $@
 
-SLOW_TESTS += $(B)/tests/xen-linux
+EMULATED_TESTS += $(B)/tests/xen-linux
 
 $(B)/tests/count-exits.so: tests/xen/count-exits.c tests/linux/probe.h
 	@mkdir -p $(@D)
