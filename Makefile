@@ -54,6 +54,7 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 ALL :=           # what `make` builds
 CHECK_TESTS :=   # fast tests: executables that print TAP
 SLOW_TESTS :=    # the rest of `make test`
+EMULATED_TESTS := # and what boots a machine in QEMU's emulation: see tests/run
 CLEAN_DEPS :=
 
 include $(wildcard guest/*/build.mk hypervisor/*/build.mk tests/*/build.mk docs/build.mk packaging/build.mk)
@@ -61,7 +62,7 @@ include install.mk
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint
+.PHONY: all help run test check bench lint clean deps-build deps-test deps-lint deps-lifecycle
 
 all: deps-build
 	@$(MAKE) --no-print-directory -j$$(nproc) all-now
@@ -82,7 +83,7 @@ help:
 ##: make clean       remove build/
 
 # deps-<group>: install the Debian packages that a group of commands needs
-deps-build deps-test deps-lint: deps-%:
+deps-build deps-test deps-lint deps-lifecycle: deps-%:
 	@.ci/install-deps $*
 
 run: all
@@ -95,8 +96,8 @@ check: all deps-test
 # Without what a kernel build needs, the tests that need a kernel are skipped and say so.
 test: all deps-test
 	@if .ci/install-deps linux; then $(MAKE) --no-print-directory linux; fi
-	@$(MAKE) --no-print-directory -j$$(nproc) $(CHECK_TESTS) $(SLOW_TESTS)
-	@tests/run $(CHECK_TESTS) $(SLOW_TESTS)
+	@$(MAKE) --no-print-directory -j$$(nproc) $(CHECK_TESTS) $(SLOW_TESTS) $(EMULATED_TESTS)
+	@tests/run $(CHECK_TESTS) $(SLOW_TESTS) --emulated $(EMULATED_TESTS)
 
 # One JSON file each; bench-linux and bench-xen, which build kernels first, add theirs.
 bench: all
@@ -104,6 +105,8 @@ bench: all
 	$(B)/pvbatch bench --json $(B)/bench/vm.json --plot $(B)/bench/vm.svg
 	$(B)/pvbatch bench engine --json $(B)/bench/engine.json
 	$(B)/pvbatch bench mm --json $(B)/bench/mm.json
+	$(B)/pvbatch bench trace --json $(B)/bench/trace.json
+	tests/agent/bench $(B)/pvbatch $(B)/pvbatchd $(B)/bench/agent.json
 	@echo; echo "$(B)/bench: $$(cd $(B)/bench && echo *). With Linux guests: make bench-linux bench-xen"
 
 clean:
