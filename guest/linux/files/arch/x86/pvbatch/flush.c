@@ -179,15 +179,26 @@ static void synchronise_here(void *unused)
 }
 
 /*
+ * With interrupts off nobody waits for another CPU. Linux flushes so only what no other has
+ * loaded, and what this one has changed (text_poke()'s address space).
+ */
+static bool alone(void)
+{
+	return irqs_disabled();
+}
+
+/*
  * The kernel is about to flush by its own means, which a vCPU that has promised to name its
  * changes would be served too little for. Mostly the host has ended all promises, or nobody
  * has made one; but one CPU may have lost its registration alone. Or a call has failed for
  * once, or this CPU is not registered yet, or no more: the promises hold, and each vCPU is
- * served in full for a toggle of CR4.PGE.
+ * served in full for a toggle of CR4.PGE: all tables, whoever uses them.
  */
 static void on_its_own(void)
 {
-	if (READ_ONCE(pvbatch_guest.mode) == PVB_MODE_DIRECT)
+	if (alone())
+		synchronise_here(NULL);
+	else if (READ_ONCE(pvbatch_guest.mode) == PVB_MODE_DIRECT)
 		pvbatch_end_promises();
 	else
 		on_each_cpu_mask(&pvbatch_promised, synchronise_here, NULL, true);
@@ -199,7 +210,7 @@ static bool flush(const struct mm_struct *mm)
 
 	preempt_disable();
 	done = flush_here();
-	if (done && unlikely(!cpumask_empty(&pvbatch_pending))) {
+	if (done && unlikely(!cpumask_empty(&pvbatch_pending)) && !alone()) {
 		flush_others(mm);
 		/* One of them may have found the host gone, or that it could not. */
 		done = flush_here();

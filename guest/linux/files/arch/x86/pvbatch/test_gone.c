@@ -81,6 +81,7 @@ static void gone_busy(struct kunit *test)
 	struct spy *spy = spy_begin(test, PVB_MODE_GUEST_APPLY);
 	struct fixture *f = test->priv;
 	unsigned int i;
+	bool done;
 
 	for (i = 0; i < 20; i++)
 		area_wrprotect(f, i);
@@ -93,6 +94,16 @@ static void gone_busy(struct kunit *test)
 	area_wrprotect(f, 20);
 	area_flush(f, 20, 1);
 	KUNIT_EXPECT_GE(test, spy_named(spy, area_pte(f, 20), NULL), 0);
+
+	/* Where no other CPU can be asked to flush as well. */
+	spy->host = SPY_BUSY;
+	local_irq_disable();
+	area_wrprotect(f, 21);
+	done = pvbatch_flush_kernel(0, TLB_FLUSH_ALL);
+	local_irq_enable();
+	spy->host = SPY_HOST;
+	KUNIT_EXPECT_FALSE(test, done);
+	KUNIT_EXPECT_TRUE(test, all_protected(f, 21, 1));
 }
 
 /*

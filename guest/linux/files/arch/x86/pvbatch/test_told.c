@@ -218,11 +218,12 @@ static void told_in_interrupt(struct kunit *test)
 /* What another CPU does: changes @page, says so, and does nothing else until it may stop. */
 struct elsewhere {
 	struct fixture *f;
-	unsigned int page;
+	unsigned int page, cpu;
 	bool changed, stop;
+	struct task_struct *task;
 };
 
-static long change_and_stay(void *arg)
+static int change_and_stay(void *arg)
 {
 	struct elsewhere *e = arg;
 
@@ -235,10 +236,27 @@ static long change_and_stay(void *arg)
 	return 0;
 }
 
-static int change_elsewhere(void *arg)
+/* Another CPU has changed @e->page and not told it, until elsewhere_end(). */
+static void elsewhere_begin(struct kunit *test, struct elsewhere *e)
 {
-	change_and_stay(arg);
-	return 0;
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "one CPU");
+	migrate_disable();
+	e->cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	e->task = kthread_create(change_and_stay, e, "pvbatch_test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(e->task));
+	get_task_struct(e->task);
+	kthread_bind(e->task, e->cpu);
+	wake_up_process(e->task);
+	while (!smp_load_acquire(&e->changed))
+		cpu_relax();
+}
+
+static void elsewhere_end(struct elsewhere *e)
+{
+	WRITE_ONCE(e->stop, true);
+	kthread_stop_put(e->task);
+	migrate_enable();
 }
 
 /* A flush covers what another CPU has changed and not told yet: that CPU is made to tell. */
@@ -246,34 +264,47 @@ static void told_for_another(struct kunit *test)
 {
 	struct spy *spy = spy_begin(test, PVB_MODE_GUEST_APPLY);
 	struct elsewhere e = { .f = test->priv, .page = 70 };
-	unsigned int other, flushed;
-	struct task_struct *task;
 	int before, named;
+	bool flushed;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "one CPU");
-	migrate_disable();
-	other = cpumask_any_but(cpu_online_mask, smp_processor_id());
-	task = kthread_create(change_elsewhere, &e, "pvbatch_test");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	get_task_struct(task);
-	kthread_bind(task, other);
-	wake_up_process(task);
-	while (!smp_load_acquire(&e.changed))
-		cpu_relax();
+	elsewhere_begin(test, &e);
 	before = spy_named(spy, area_pte(e.f, e.page), NULL);
 	area_flush(e.f, e.page, 1);
 	named = spy_named(spy, area_pte(e.f, e.page), NULL);
 	flushed = !area_writes(area_page(e.f, e.page));
-	WRITE_ONCE(e.stop, true);
-	kthread_stop_put(task);
-	migrate_enable();
+	elsewhere_end(&e);
 
 	KUNIT_EXPECT_EQ(test, before, -1);
 	KUNIT_ASSERT_GE(test, named, 0);
-	KUNIT_EXPECT_EQ(test, spy->calls[named].cpu, other);
+	KUNIT_EXPECT_EQ(test, spy->calls[named].cpu, e.cpu);
 	KUNIT_EXPECT_EQ(test, spy->calls[named].flush, PVB_FLUSH_ALL);
 	KUNIT_EXPECT_TRUE(test, flushed);
+}
+
+/*
+ * With interrupts off, as text_poke() is, nobody waits for the other CPU, which may wait for
+ * this one: a flush is of what this CPU has changed.
+ */
+static void told_alone(struct kunit *test)
+{
+	struct spy *spy = spy_begin(test, PVB_MODE_GUEST_APPLY);
+	struct elsewhere e = { .f = test->priv, .page = 72 };
+	int own, others;
+	bool done;
+
+	elsewhere_begin(test, &e);
+	local_irq_disable();
+	area_wrprotect(e.f, 74);
+	done = pvbatch_flush_kernel(0, TLB_FLUSH_ALL);
+	own = spy_named(spy, area_pte(e.f, 74), NULL);
+	others = spy_named(spy, area_pte(e.f, e.page), NULL);
+	local_irq_enable();
+	elsewhere_end(&e);
+
+	KUNIT_EXPECT_TRUE(test, done);
+	KUNIT_EXPECT_GE(test, own, 0);
+	KUNIT_EXPECT_EQ(test, others, -1);
+	KUNIT_EXPECT_FALSE(test, area_writes(area_page(e.f, 74)));
 }
 
 #define ROUNDS 2000U
@@ -335,10 +366,9 @@ static void told_when_asked(struct kunit *test)
 }
 
 static struct kunit_case cases[] = {
-	KUNIT_CASE(told_transactions), KUNIT_CASE(told_exactly),
-	KUNIT_CASE(told_overflow),     KUNIT_CASE(told_at_switch),
-	KUNIT_CASE(told_in_interrupt), KUNIT_CASE(told_for_another),
-	KUNIT_CASE(told_when_asked),   {},
+	KUNIT_CASE(told_transactions), KUNIT_CASE(told_exactly),      KUNIT_CASE(told_overflow),
+	KUNIT_CASE(told_at_switch),    KUNIT_CASE(told_in_interrupt), KUNIT_CASE(told_for_another),
+	KUNIT_CASE(told_alone),	       KUNIT_CASE(told_when_asked),   {},
 };
 
 static struct kunit_suite suite = {
