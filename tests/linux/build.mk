@@ -32,9 +32,9 @@ $(B)/tests/linux-kunit: tests/linux/test tests/linux/guest.sh tests/linux/in-gue
 
 EMULATED_TESTS += $(B)/tests/linux-kunit
 
-# stress-ng, with one CPU: an emulated machine of two falls silent too often (docs/linux.md).
+# stress-ng.
 $(B)/tests/linux-stress: tests/linux/stress tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
-	@printf '#!/bin/sh\nexec tests/linux/stress "$$@"\n' >$@ && chmod +x $@
+	@printf '#!/bin/sh\nexec tests/linux/stress --cpus 2 "$$@"\n' >$@ && chmod +x $@
 
 EMULATED_TESTS += $(B)/tests/linux-stress
 
@@ -44,9 +44,15 @@ $(B)/tests/linux-ledger: $(call objs,host,tests/linux/ledger.c)
 	$(CC) -static $(LDFLAGS_host) $^ -lpthread -o $@
 
 $(B)/tests/linux-ad: tests/linux/ledger-test tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host $(B)/tests/linux-ledger
-	@printf '#!/bin/sh\nexec tests/linux/ledger-test "$$@"\n' >$@ && chmod +x $@
+	@printf '#!/bin/sh\nexec tests/linux/ledger-test --cpus 2 "$$@"\n' >$@ && chmod +x $@
 
 EMULATED_TESTS += $(B)/tests/linux-ad
+
+# Linux's own mm selftests; with one CPU on demand.
+$(B)/tests/linux-mm: tests/linux/mm-test tests/linux/mm-build tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
+	@printf '#!/bin/sh\nexec tests/linux/mm-test --cpus 2 "$$@"\n' >$@ && chmod +x $@
+
+EMULATED_TESTS += $(B)/tests/linux-mm
 
 .PHONY: test-mm-linux
 

@@ -106,7 +106,7 @@ guest_boot() {
 	for ((try = 1; try <= tries; try++)); do
 		tests/linux/run shadow --kernel "$kernel" --cpus "$cpus" --timeout "$timeout" \
 			--memory "$memory" ${disk:+--disk "$disk"} --initramfs "$TB_TMP/root.cpio" \
-			--host-append "${3-}" --append "$2 $append" 2>&1 | tr -d '\r' >"$out"
+			--host-append "kvm.inject_once=on ${3-}" --append "$2 $append" 2>&1 | tr -d '\r' >"$out"
 		if guest_doubled; then
 			echo "# $name: try $try of $tries: a timer's interrupt inside its own handler"
 			continue

@@ -8,6 +8,8 @@ pvbatch-src := $(wildcard $(pvbatch-dir)/pvbatch/engine/*.c $(pvbatch-dir)/pvbat
 kvm-$(CONFIG_X86_64) += pvbatch/call.o pvbatch/backend.o pvbatch/debugfs.o pvbatch/limits.o \
 	pvbatch/trace.o
 kvm-$(CONFIG_X86_64) += $(patsubst $(pvbatch-dir)/%.c,%.o,$(pvbatch-src))
+# In the kernel of the project's tests alone (tests/testbed/kvm).
+kvm-$(CONFIG_X86_64) += $(patsubst $(pvbatch-dir)/%.c,%.o,$(wildcard $(pvbatch-dir)/pvbatch/testbed/*.c))
 
 CFLAGS_pvbatch/call.o := -I $(srctree)/arch/x86/kvm/pvbatch
 
