@@ -3,7 +3,7 @@
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 # Kernel files follow the kernel's headers, which are not here to be analysed against.
-C_USER = $(filter-out guest/linux/% hypervisor/kvm/%,$(C_FILES))
+C_USER = $(filter-out guest/linux/% hypervisor/kvm/% tests/testbed/kvm/%,$(C_FILES))
 C_ANALYSED = $(filter %.c,$(C_USER))
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!.*(bash|/sh)' 2>/dev/null)
 

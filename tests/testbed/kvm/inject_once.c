@@ -20,7 +20,8 @@
 
 static bool inject_once __ro_after_init;
 module_param(inject_once, bool, 0444);
-MODULE_PARM_DESC(inject_once, "leave the guest once right after an injected interrupt (QEMU's SVM)");
+MODULE_PARM_DESC(inject_once,
+		 "leave the guest once right after an injected interrupt (QEMU's SVM)");
 
 static bool injects_interrupt(struct kvm_vcpu *vcpu)
 {
