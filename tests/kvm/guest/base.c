@@ -52,7 +52,7 @@ void print_number(uint64_t value)
 	print(&digits[i]);
 }
 
-void check(bool good, const char *what)
+static void result(bool good, const char *what)
 {
 	tests++;
 	failures += !good;
@@ -60,13 +60,18 @@ void check(bool good, const char *what)
 	print_number(tests);
 	print(" - ");
 	print(what);
+}
+
+void check(bool good, const char *what)
+{
+	result(good, what);
 	print("\n");
 }
 
 void skip(const char *what, const char *why)
 {
-	check(true, what);
-	print("# SKIP ");
+	result(true, what);
+	print(" # SKIP ");
 	print(why);
 	print("\n");
 }

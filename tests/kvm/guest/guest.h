@@ -143,6 +143,7 @@ void storm_worker(unsigned int cpu);
 void test_withdraw(void);
 void test_log(void);
 void test_smm(void);
+void test_nested(void);
 void test_beside(void);
 void beside_worker(unsigned int cpu);
 void test_look(void);

@@ -114,6 +114,7 @@ void guest_main(struct pvb_boot_info *info, uint64_t index)
 	test_host_apply();
 	test_log();
 	test_smm();
+	test_nested();
 	test_smp(0);
 	test_beside();
 	test_storms();

@@ -54,6 +54,23 @@ user_code:
 	vmmcall
 	ud2
 
+/* void nested_run(vmcb): a guest of this guest, until it exits; and what it executes. */
+	.globl nested_run
+nested_run:
+	push	%rbx
+	mov	%rdi, %rax
+	xor	%ebx, %ebx
+	xor	%ecx, %ecx
+	vmrun	%rax
+	stgi
+	pop	%rbx
+	ret
+
+	.globl nested_code
+nested_code:
+	vmmcall
+	hlt
+
 /*
  * uint64_t user_read(va), user_write(va), user_exec(va): as the probes below, by a program at
  * CPL 3. user_exec() wants a ret there. The address of the fault is in user_cr2.
