@@ -49,10 +49,10 @@ $(B)/tests/linux-ad: tests/linux/ledger-test tests/linux/guest.sh tests/linux/in
 EMULATED_TESTS += $(B)/tests/linux-ad
 
 # Linux's own mm selftests; with one CPU on demand.
-$(B)/tests/linux-mm: tests/linux/mm-test tests/linux/mm-build tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
+$(B)/tests/linux-selftests: tests/linux/mm-test tests/linux/mm-build tests/linux/guest.sh tests/linux/in-guest $(B)/tests/linux-host
 	@printf '#!/bin/sh\nexec tests/linux/mm-test --cpus 2 "$$@"\n' >$@ && chmod +x $@
 
-EMULATED_TESTS += $(B)/tests/linux-mm
+EMULATED_TESTS += $(B)/tests/linux-selftests
 
 .PHONY: test-mm-linux
 
