@@ -3,7 +3,7 @@
  * Stage: testbed - built into our kernel where it is the KVM host on a CPU that QEMU emulates:
  * an interrupt that KVM injects is taken once.
  *
- * VMRUN of QEMU's SVM (7.2 to 10.0, helper_vmrun()) delivers the interrupt and leaves it noted
+ * VMRUN of QEMU's SVM (helper_vmrun() of 7.2) delivers the interrupt and leaves it noted
  * as the exception to be delivered. It is, once more and whatever the guest's IF says, if
  * QEMU's loop is left for anything but an exit or another exception before the next one of
  * these: at the end of a CPU's slice of time, or when another of its threads asks. The guest
