@@ -325,9 +325,18 @@ tb_qemu() {
 	return "$status"
 }
 
-# tb_explain TEXT: prints why a machine failed: TEXT and the last lines of its console.
+# tb_explain TEXT: prints why a machine failed: TEXT, its kernel's first complaint, and the last
+# lines of its console.
 tb_explain() {
 	echo "$TB_NAME: $1" >&2
 	grep -v "TCG doesn't support" "$TB_TMP/qemu.log" | tail -n 5 >&2
-	[ ! -s "$TB_TMP/console" ] || tail -n 15 "$TB_TMP/console" | tr -d '\r' >&2
+	[ -s "$TB_TMP/console" ] || return
+	tr -d '\r' <"$TB_TMP/console" | awk '
+		!first && /Oops|BUG|WARNING|general protection|soft lockup|panic/ { first = NR }
+		{ line[NR] = $0 }
+		END {
+			for (i = 1; i <= NR; i++)
+				if (first && i >= first && i < first + 40 || i > NR - 15)
+					print line[i]
+		}' >&2
 }
