@@ -127,14 +127,15 @@ static u32 pvb_read_insn(struct kvm_vcpu *vcpu)
 }
 
 /*
- * kvm_pvb_decode_cr3() - which register @vcpu is loading into CR3, on a CPU that does not
- * say: what the emulator would find, for a tenth of the cost. False: let the emulator do it.
+ * kvm_pvb_decode_cr3() - which register @vcpu, which names its changes, is loading into CR3,
+ * on a CPU that does not say: what the emulator would find, for a tenth of the cost. False:
+ * let the emulator do it.
  */
 bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
 {
 	u32 insn;
 
-	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu))
+	if (!is_64_bit_mode(vcpu))
 		return false;
 	walk_shadow_page_lockless_begin(vcpu);
 	insn = pvb_read_insn(vcpu);
@@ -158,9 +159,9 @@ static bool pvb_has_root(struct kvm_mmu *mmu, gpa_t pgd)
 }
 
 /*
- * kvm_pvb_load_cr3() - do what a MOV to CR3 does, without leaving the run loop: such a vCPU
- * has nothing to synchronise when it switches to an address space whose root is still at
- * hand. @reg: what it loads; below zero: to be decoded, and then *@bytes is the length of
+ * kvm_pvb_load_cr3() - do what a MOV to CR3 does, without leaving the run loop: @vcpu, which
+ * names its changes, has nothing to synchronise when it switches to an address space whose
+ * root is still at hand. @reg: what it loads; below zero: to be decoded, and then *@bytes is the length of
  * the instruction. The caller skips it.
  *
  * Between two entries, with interrupts off. False: go the long way. Who makes a root
@@ -172,10 +173,9 @@ bool kvm_pvb_load_cr3(struct kvm_vcpu *vcpu, int reg, unsigned int *bytes)
 	struct kvm_mmu_page *sp;
 	unsigned long cr3;
 
-	if (!kvm_pvb_names_changes(vcpu) || !is_64_bit_mode(vcpu) ||
-	    kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE) || kvm_request_pending(vcpu) ||
-	    force_flush_and_sync_on_reuse || !VALID_PAGE(mmu->root.hpa) ||
-	    !root_to_sp(mmu->root.hpa))
+	if (!is_64_bit_mode(vcpu) || kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE) ||
+	    kvm_request_pending(vcpu) || force_flush_and_sync_on_reuse ||
+	    !VALID_PAGE(mmu->root.hpa) || !root_to_sp(mmu->root.hpa))
 		return false;
 	if (reg < 0) {
 		*bytes = pvb_decode_mov_cr3(pvb_read_insn(vcpu), &reg);
