@@ -95,7 +95,7 @@ check: all deps-test
 
 # Without what a kernel build needs, the tests that need a kernel are skipped and say so.
 test: all deps-test
-	@if .ci/install-deps linux; then $(MAKE) --no-print-directory linux; fi
+	@if .ci/install-deps linux; then $(MAKE) --no-print-directory linux linux-debug; fi
 	@$(MAKE) --no-print-directory -j$$(nproc) $(CHECK_TESTS) $(SLOW_TESTS) $(EMULATED_TESTS)
 	@tests/run $(CHECK_TESTS) $(SLOW_TESTS) --emulated $(EMULATED_TESTS)
 

@@ -2,7 +2,7 @@
 #
 # The kernel of the testbed: guest/linux and hypervisor/kvm in one image.
 
-.PHONY: linux linux-baseline linux-debug deps-linux
+.PHONY: linux linux-baseline linux-debug linux-kcsan deps-linux
 
 deps-linux:
 	@.ci/install-deps linux
@@ -17,3 +17,6 @@ linux-baseline: deps-linux
 ##: make linux-debug the same with lockdep, KASAN, fault injection: build/linux/bzImage.debug
 linux-debug: deps-linux
 	guest/linux/build debug
+
+linux-kcsan: deps-linux
+	guest/linux/build kcsan

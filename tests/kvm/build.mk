@@ -28,19 +28,24 @@ KVM_MOODS := $(B)/tests/kvm-look $(B)/tests/kvm-nested-paging $(B)/tests/kvm-hos
 $(KVM_MOODS): $(B)/tests/kvm-%: $(B)/tests/kvm-handler $(B)/guest/hostile.elf $(DEMO_ELF)
 	@printf '#!/bin/sh\nexec tests/kvm/handler --what $* "$$@"\n' >$@ && chmod +x $@
 
-# The debug kernel is a host for these and for nothing else: built here, where there is what a
-# kernel build needs.
+# The debug kernels are hosts for these and for nothing else.
 KVM_DEBUG_TESTS := $(addprefix $(B)/tests/kvm-debug,$(addprefix -,all look hostile faults))
+KVM_KCSAN_TESTS := $(addprefix $(B)/tests/kvm-kcsan,$(addprefix -,all hostile))
 
-$(KVM_DEBUG_TESTS): $(KVM_MOODS) $(B)/tests/kvm-fail-sites
+# kvm-KERNEL-WHAT
+$(KVM_DEBUG_TESTS) $(KVM_KCSAN_TESTS): $(KVM_MOODS) $(B)/tests/kvm-fail-sites
+	@printf '#!/bin/sh\nexec tests/kvm/handler --kernel build/linux/bzImage.%s --what %s "$$@"\n' \
+		$(wordlist 2,3,$(subst -, ,$(@F))) >$@ && chmod +x $@
 
-$(KVM_DEBUG_TESTS): $(B)/tests/kvm-debug-%:
-	@printf '#!/bin/sh\nexec tests/kvm/handler --kernel build/linux/bzImage.debug --what %s "$$@"\n' $* >$@ && chmod +x $@
-
-.PHONY: test-debug
+.PHONY: test-debug test-kcsan
 
 ##: make test-debug  KVM's handler under lockdep and KASAN, and while allocations fail
 test-debug: all linux-debug $(KVM_DEBUG_TESTS)
 	@tests/run $(KVM_DEBUG_TESTS)
 
-EMULATED_TESTS += $(B)/tests/kvm-handler $(KVM_MOODS)
+##: make test-kcsan  KVM's handler under KCSAN: data races
+test-kcsan: all linux-kcsan $(KVM_KCSAN_TESTS)
+	@tests/run $(KVM_KCSAN_TESTS)
+
+# Of the debug kernel's tests those that take a minute.
+EMULATED_TESTS += $(B)/tests/kvm-handler $(KVM_MOODS) $(B)/tests/kvm-debug-all $(B)/tests/kvm-debug-hostile
