@@ -295,8 +295,8 @@ static bool intact(void)
 		for (uint32_t i = 0; i < PVB_PAGE_SIZE / sizeof(*words); i++) {
 			if (words[i] == SENTINEL)
 				continue;
-			say("hostile: 0x%lx at 0x%lx, %s the pool\n", words[i],
-			    (uint64_t)&words[i], side ? "behind" : "before");
+			say("hostile: 0x%lx at 0x%lx, %s the pool\n", words[i], (uint64_t)&words[i],
+			    side ? "behind" : "before");
 			return false;
 		}
 	}
