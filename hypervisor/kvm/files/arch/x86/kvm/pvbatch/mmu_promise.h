@@ -144,16 +144,28 @@ bool kvm_pvb_decode_cr3(struct kvm_vcpu *vcpu, int *reg, unsigned int *bytes)
 	return *bytes;
 }
 
-/* pvb_has_root() - does @vcpu have a root of @pgd at hand, that it can use as it is? */
-static bool pvb_has_root(struct kvm_mmu *mmu, gpa_t pgd)
+/*
+ * pvb_take_root() - make the root of @pgd the current one, if it is at hand and can be used as
+ * it is; false: it is not. As KVM's own search does, which is called once, and so inlined, where
+ * every CR3 load of other vCPUs goes: let it stay so.
+ */
+static bool pvb_take_root(struct kvm_mmu *mmu, gpa_t pgd)
 {
+	struct kvm_mmu_root_info *prev = mmu->prev_roots, found;
 	unsigned int i;
 
 	if (is_root_usable(&mmu->root, pgd, mmu->root_role))
 		return true;
 	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++) {
-		if (is_root_usable(&mmu->prev_roots[i], pgd, mmu->root_role))
-			return true;
+		if (!is_root_usable(&prev[i], pgd, mmu->root_role))
+			continue;
+		/* The latest first. */
+		found = prev[i];
+		for (; i; i--)
+			prev[i] = prev[i - 1];
+		prev[0] = mmu->root;
+		mmu->root = found;
+		return true;
 	}
 	return false;
 }
@@ -183,10 +195,8 @@ bool kvm_pvb_load_cr3(struct kvm_vcpu *vcpu, int reg, unsigned int *bytes)
 			return false;
 	}
 	cr3 = kvm_register_read(vcpu, reg);
-	if (!pvb_has_root(mmu, cr3))
+	if (!pvb_take_root(mmu, cr3))
 		return false;
-	/* Found, so it frees nothing. */
-	cached_root_find_and_keep_current(vcpu->kvm, mmu, cr3, mmu->root_role);
 	sp = root_to_sp(mmu->root.hpa);
 	__clear_sp_write_flooding_count(sp);
 	vcpu_clear_mmio_info(vcpu, MMIO_GVA_ANY);
