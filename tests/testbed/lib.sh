@@ -330,9 +330,9 @@ tb_qemu() {
 tb_explain() {
 	echo "$TB_NAME: $1" >&2
 	grep -v "TCG doesn't support" "$TB_TMP/qemu.log" | tail -n 5 >&2
-	[ -s "$TB_TMP/console" ] || return
+	[ -s "$TB_TMP/console" ] || return 0
 	tr -d '\r' <"$TB_TMP/console" | awk '
-		!first && /Oops|BUG|WARNING|general protection|soft lockup|panic/ { first = NR }
+		!first && /Oops|BUG:|WARNING:|general protection|soft lockup|Kernel panic/ { first = NR }
 		{ line[NR] = $0 }
 		END {
 			for (i = 1; i <= NR; i++)

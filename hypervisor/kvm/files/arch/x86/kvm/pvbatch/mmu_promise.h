@@ -173,8 +173,8 @@ static bool pvb_take_root(struct kvm_mmu *mmu, gpa_t pgd)
 /*
  * kvm_pvb_load_cr3() - do what a MOV to CR3 does, without leaving the run loop: @vcpu, which
  * names its changes, has nothing to synchronise when it switches to an address space whose
- * root is still at hand. @reg: what it loads; below zero: to be decoded, and then *@bytes is the length of
- * the instruction. The caller skips it.
+ * root is still at hand. @reg: what it loads; below zero: to be decoded, and then *@bytes is
+ * the length of the instruction. The caller skips it.
  *
  * Between two entries, with interrupts off. False: go the long way. Who makes a root
  * obsolete makes a request of it, too, and either it is seen here or before the next entry.

@@ -13,7 +13,7 @@ kvm-$(CONFIG_X86_64) += $(patsubst $(pvbatch-dir)/%.c,%.o,$(wildcard $(pvbatch-d
 
 CFLAGS_pvbatch/call.o := -I $(srctree)/arch/x86/kvm/pvbatch
 
-# For a kernel that is built with KASAN or KCSAN for KVM alone (KASAN_SANITIZE=n in make's
-# environment).
+# For a kernel that is built with KASAN or KCSAN for KVM alone (KASAN_SANITIZE=n or
+# KCSAN_SANITIZE=n in make's environment).
 KASAN_SANITIZE := y
 KCSAN_SANITIZE := y
