@@ -146,6 +146,7 @@ void test_smm(void);
 void test_nested(void);
 void test_beside(void);
 void beside_worker(unsigned int cpu);
+void test_tables(void);
 void test_look(void);
 void test_nested_paging(void);
 

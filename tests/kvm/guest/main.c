@@ -111,6 +111,7 @@ void guest_main(struct pvb_boot_info *info, uint64_t index)
 	test_guest_apply();
 	test_consent();
 	test_contract();
+	test_tables();
 	test_host_apply();
 	test_log();
 	test_smm();

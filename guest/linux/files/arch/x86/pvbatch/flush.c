@@ -254,16 +254,18 @@ void pvbatch_start_context_switch(struct task_struct *prev)
 
 /*
  * The address space goes, with all its tables. Each would be found out by the host as it is
- * unlinked; instead the host forgets at once what is below the root's entries. What is
- * changed in these tables afterwards is still named, of tables that nothing shadows.
+ * unlinked; instead the host forgets at once what is below the root's entries, and the root,
+ * too, unless a CPU still has it loaded, being lazy. What is changed in these tables afterwards
+ * is still named, of tables that nothing shadows.
  */
-static void name_user_part(struct pvbatch_cpu *p, pgd_t *pgd)
+static void name_root(struct pvbatch_cpu *p, struct mm_struct *mm)
 {
-	(void)pvb_changed(&p->core, (uint64_t *)pgd, KERNEL_PGD_BOUNDARY);
+	unsigned int nr = cpumask_empty(mm_cpumask(mm)) ? PTRS_PER_PGD : KERNEL_PGD_BOUNDARY;
+
+	(void)pvb_changed(&p->core, (uint64_t *)mm->pgd, nr);
 #ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
 	if (boot_cpu_has(X86_FEATURE_PTI))
-		(void)pvb_changed(&p->core, (uint64_t *)kernel_to_user_pgdp(pgd),
-				  KERNEL_PGD_BOUNDARY);
+		(void)pvb_changed(&p->core, (uint64_t *)kernel_to_user_pgdp(mm->pgd), nr);
 #endif
 }
 
@@ -274,16 +276,29 @@ void pvbatch_exit_mmap(struct mm_struct *mm)
 	preempt_disable();
 	p = this_cpu_ptr(&pvbatch_cpu);
 	if (guest_applies(p)) {
+		if (this_cpu_read(cpu_tlbstate.loaded_mm) == mm)
+			leave_mm();
 		p->busy = true;
 		barrier();
 		pvbatch_close_run(p);
-		name_user_part(p, mm->pgd);
+		name_root(p, mm);
 		p->must = true;
 		barrier();
 		p->busy = false;
 		pvbatch_drain(p, PVB_REASON_TLB, false);
 	}
 	preempt_enable();
+}
+
+/*
+ * pvbatch_replaces_at_once() - does an entry that is cleared, set to another page and then flushed
+ * change for all CPUs in one moment? With one shadow entry for all, which changes under the host's
+ * lock, none uses the new page while another still uses the old one; so the flush of a copy on write
+ * may come last, and the host maps the copy with it. Preemption off.
+ */
+bool pvbatch_replaces_at_once(void)
+{
+	return guest_applies(this_cpu_ptr(&pvbatch_cpu));
 }
 
 /*

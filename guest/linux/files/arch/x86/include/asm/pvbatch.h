@@ -79,4 +79,8 @@ bool pvbatch_flush_kernel(unsigned long start, unsigned long end);
 /* Everything this task has changed, in any address space. */
 bool pvbatch_flush_own(void);
 
+/* Under the lock of a table: may the flush of an entry that is replaced come after? */
+bool pvbatch_replaces_at_once(void);
+#define arch_replaces_ptes_at_once() (pvbatch_on() && pvbatch_replaces_at_once())
+
 #endif /* _ASM_X86_PVBATCH_H */

@@ -279,6 +279,58 @@ fault:
 }
 
 /*
+ * pvb_unprotect() - @gfn held a table whose shadow has gone: let it be written wherever the
+ * guest's entries do, without a fault for each that says so. Not if something else that needs to
+ * see writes is left; that is make_spte()'s to find out.
+ */
+static void pvb_unprotect(struct pvb_sync *sync, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot = pvb_slot(sync, gfn);
+	struct rmap_iterator iter;
+	u64 *sptep;
+
+	if (!pvb_may_write(slot))
+		return;
+	for_each_rmap_spte(gfn_to_rmap(gfn, PG_LEVEL_4K, slot), &iter, sptep) {
+		struct kvm_mmu_page *sp = sptep_to_sp(sptep);
+		unsigned int access = kvm_mmu_page_get_access(sp, spte_index(sptep));
+		u64 spte = *sptep, new;
+
+		if (is_writable_pte(spte) || !(spte & shadow_host_writable_mask) ||
+		    !(access & ACC_WRITE_MASK))
+			continue;
+		make_spte(sync->vcpu, sp, slot, access, gfn, spte_to_pfn(spte), spte, true, true,
+			  true, &new);
+		sync->flush |= mmu_spte_update(sptep, new | (spte & shadow_accessed_mask));
+	}
+}
+
+/*
+ * pvb_forget_root() - @sp is to go: not as one of the roots that this vCPU keeps for later,
+ * which would leave it to a request to all vCPUs. Others, and the one in use, take that way.
+ */
+static void pvb_forget_root(struct pvb_sync *sync, struct kvm_mmu_page *sp)
+{
+	struct kvm_mmu *mmu = sync->vcpu->arch.mmu;
+	unsigned int i;
+
+	for (i = 0; sp->root_count && i < KVM_MMU_NUM_PREV_ROOTS; i++) {
+		hpa_t *root = &mmu->prev_roots[i].hpa;
+
+		if (VALID_PAGE(*root) && root_to_sp(*root) == sp)
+			mmu_free_root_page(sync->kvm, root, &sync->zapped);
+	}
+}
+
+/* pvb_zap_sp() - @sp is no more, and what is below it and nowhere else. */
+static void pvb_zap_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp)
+{
+	pvb_forget_root(sync, sp);
+	kvm_mmu_prepare_zap_page(sync->kvm, sp, &sync->zapped);
+	++sync->vcpu->stat.pvb_sps_zapped;
+}
+
+/*
  * pvb_zap_entries() - without knowing what the guest's entries are: all fault again. Of
  * upper entries, the shadow pages below go, too, unless something else refers to them; so
  * a guest can name the upper entries of an address space that it is about to take down.
@@ -306,14 +358,12 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 
 	if (!pvb_same_context(sync->vcpu, sp)) {
 		/* Another mode's shadow page: only a vCPU in that mode could synchronise it. */
-		kvm_mmu_prepare_zap_page(sync->kvm, sp, &sync->zapped);
-		++sync->vcpu->stat.pvb_sps_zapped;
+		pvb_zap_sp(sync, sp);
 		return;
 	}
 	if (sp->role.level > PG_LEVEL_4K && nr == SPTE_ENT_PER_PAGE) {
 		/* All of an upper table: the guest has no more use for it as a table. */
-		kvm_mmu_prepare_zap_page(sync->kvm, sp, &sync->zapped);
-		++sync->vcpu->stat.pvb_sps_zapped;
+		pvb_zap_sp(sync, sp);
 		return;
 	}
 	if (sp->role.level > PG_LEVEL_4K || !gptes) {
@@ -376,8 +426,15 @@ static void pvb_sync_begin(struct pvb_sync *sync, struct kvm_vcpu *vcpu)
  */
 static bool pvb_sync_flush(struct pvb_sync *sync)
 {
-	bool flushed = kvm_mmu_remote_flush_or_zap(sync->kvm, &sync->zapped, sync->flush);
+	struct kvm_mmu_page *sp;
+	bool flushed;
 
+	/* Leaf tables are not protected from a guest that names its changes. */
+	list_for_each_entry(sp, &sync->zapped, link) {
+		if (sp->role.level > PG_LEVEL_4K && sp_has_gptes(sp))
+			pvb_unprotect(sync, sp->gfn);
+	}
+	flushed = kvm_mmu_remote_flush_or_zap(sync->kvm, &sync->zapped, sync->flush);
 	sync->flush = false;
 	return flushed;
 }
