@@ -57,7 +57,7 @@ void test_tables(void)
 	good &= probe_write(VA(SEEN_RO), 0) == 3;
 	good &= going_pmd[0] == ((uint64_t)going_leaf[0] | UPPER);
 	good &= probe_write(VA(SEEN_RW), 0) == NO_FAULT && !going_pmd[0];
-	check(good, "tables of a root that is named whole can be written where the guest lets them");
+	check(good, "tables of a root named whole can be written where the guest lets them");
 
 	going_pmd[0] = (uint64_t)going_leaf[0] | UPPER;
 	write_cr3((uint64_t)going[0]);

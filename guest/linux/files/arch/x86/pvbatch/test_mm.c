@@ -242,9 +242,12 @@ static void mm_fork_and_exit(struct kunit *test)
 }
 
 static struct kunit_case cases[] = {
-	KUNIT_CASE(mm_fault_in),      KUNIT_CASE(mm_mprotect),
-	KUNIT_CASE(mm_madv_free),     KUNIT_CASE(mm_munmap),
-	KUNIT_CASE(mm_copy_on_write), KUNIT_CASE(mm_fork_and_exit),
+	KUNIT_CASE(mm_fault_in),
+	KUNIT_CASE(mm_mprotect),
+	KUNIT_CASE(mm_madv_free),
+	KUNIT_CASE(mm_munmap),
+	KUNIT_CASE(mm_copy_on_write),
+	KUNIT_CASE(mm_fork_and_exit),
 	{},
 };
 
