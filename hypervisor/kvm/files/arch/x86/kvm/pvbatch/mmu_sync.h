@@ -21,8 +21,15 @@
 #undef CREATE_TRACE_POINTS
 #include "pvb_trace.h"
 
-/* Descriptors that one pvb_replace() may take. */
+/* Entries of other pages than before that one flush lets in; descriptors that one may take. */
+#define PVB_INSTALLS 8
 #define PVB_INSTALL_NEEDS 2
+
+/* A shadow entry that was dropped because the guest's maps another page now. */
+struct pvb_replaced {
+	u64 *sptep;
+	const u64 __user *gptep;
+};
 
 struct pvb_sync {
 	struct kvm *kvm;
@@ -33,6 +40,8 @@ struct pvb_sync {
 	struct list_head zapped;
 	u64 in_place, dropped, installed;
 	int unmapped; /* of dropped, those not yet taken off KVM's count of mapped pages */
+	unsigned int nr_replaced;
+	struct pvb_replaced replaced[PVB_INSTALLS];
 };
 
 /* The part of the guest's context that shadow pages have to share, as kvm_sync_page_check(). */
@@ -161,25 +170,57 @@ static void pvb_remake(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *spte
 
 /*
  * pvb_replace() - the guest maps another page. What was accessed is likely to be accessed
- * again (a page just copied on a write): map the new one at once, if that takes neither a
- * fault in the host's mapping nor memory that is not there.
+ * again (a page just copied on a write): map the new one with this call, too, but not before
+ * the flush. No vCPU may use the new page while another still uses the old one.
  */
-static void pvb_replace(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *sptep, u64 gpte)
+static void pvb_replace(struct pvb_sync *sync, struct kvm_mmu_page *sp, u64 *sptep,
+			const u64 __user *gptep)
 {
-	struct kvm_vcpu *vcpu = sync->vcpu;
-
 	pvb_drop(sync, sp, spte_index(sptep));
-	if (vcpu->kvm->mmu_invalidate_in_progress ||
-	    kvm_mmu_memory_cache_nr_free_objects(&vcpu->arch.mmu_pte_list_desc_cache) <
-		    PVB_INSTALL_NEEDS)
-		return;
-	if (paging64_prefetch_gpte(vcpu, sp, sptep, gpte))
-		sync->installed++;
+	if (sync->nr_replaced < PVB_INSTALLS)
+		sync->replaced[sync->nr_replaced++] = (struct pvb_replaced){ sptep, gptep };
 }
 
-/* pvb_sync_entry() - bring one shadow entry up to date with @gpte, whatever it takes. */
+/* pvb_forget_replaced() - those in shadow pages that are about to be freed. */
+static void pvb_forget_replaced(struct pvb_sync *sync)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < sync->nr_replaced; i++) {
+		if (!sptep_to_sp(sync->replaced[i].sptep)->role.invalid)
+			sync->replaced[nr++] = sync->replaced[i];
+	}
+	sync->nr_replaced = nr;
+}
+
+/*
+ * pvb_install() - map what replaced others, if that takes neither a fault in the host's mapping
+ * nor memory that is not there. The guest's entry as it is now: it may have been named twice.
+ */
+static void pvb_install(struct pvb_sync *sync)
+{
+	struct kvm_vcpu *vcpu = sync->vcpu;
+	struct pvb_replaced *r;
+	u64 gpte;
+
+	WARN_ON_ONCE(sync->flush); /* the old ones are in no TLB any more */
+	pagefault_disable();
+	for (r = sync->replaced; r < sync->replaced + sync->nr_replaced; r++) {
+		if (vcpu->kvm->mmu_invalidate_in_progress ||
+		    kvm_mmu_memory_cache_nr_free_objects(&vcpu->arch.mmu_pte_list_desc_cache) <
+			    PVB_INSTALL_NEEDS)
+			break;
+		if (!is_shadow_present_pte(*r->sptep) && !__get_user(gpte, r->gptep) &&
+		    paging64_prefetch_gpte(vcpu, sptep_to_sp(r->sptep), r->sptep, gpte))
+			sync->installed++;
+	}
+	pagefault_enable();
+	sync->nr_replaced = 0;
+}
+
+/* pvb_sync_entry() - bring one shadow entry up to date with @gpte, of @gptes, whatever it takes. */
 static void pvb_sync_entry(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned int index,
-			   u64 gpte)
+			   const u64 __user *gptes, u64 gpte)
 {
 	const u64 needed = PT_PRESENT_MASK | PT_ACCESSED_MASK;
 	u64 *sptep = &sp->spt[index], want, differ;
@@ -199,7 +240,7 @@ static void pvb_sync_entry(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsig
 	if (!differ)
 		return;
 	if (differ & ~(u64)ACC_ALL) {
-		pvb_replace(sync, sp, sptep, gpte);
+		pvb_replace(sync, sp, sptep, gptes + index);
 		return;
 	}
 	sp->shadowed_translation[index] = want;
@@ -381,7 +422,7 @@ static void pvb_sync_sp(struct pvb_sync *sync, struct kvm_mmu_page *sp, unsigned
 		}
 		/* What is taken down is taken down in a row. */
 		while (index < end) {
-			pvb_sync_entry(sync, sp, index++, gpte);
+			pvb_sync_entry(sync, sp, index++, gptes, gpte);
 			if (index == end || __get_user(gpte, &gptes[index]) ||
 			    gpte & PT_PRESENT_MASK)
 				break;
@@ -434,8 +475,11 @@ static bool pvb_sync_flush(struct pvb_sync *sync)
 		if (sp->role.level > PG_LEVEL_4K && sp_has_gptes(sp))
 			pvb_unprotect(sync, sp->gfn);
 	}
+	pvb_forget_replaced(sync);
 	flushed = kvm_mmu_remote_flush_or_zap(sync->kvm, &sync->zapped, sync->flush);
 	sync->flush = false;
+	if (sync->nr_replaced)
+		pvb_install(sync);
 	return flushed;
 }
 
@@ -492,8 +536,7 @@ bool kvm_pvb_sync_runs(struct kvm_vcpu *vcpu, const struct kvm_pvb_run *runs, un
 			looked = true;
 			pvb_sync_sp(&sync, sp, run->first, run->nr, gptes);
 		}
-		trace_kvm_pvb_sync(run->gfn, run->first, run->nr, sync.in_place, sync.dropped,
-				   sync.installed);
+		trace_kvm_pvb_sync(run->gfn, run->first, run->nr, sync.in_place, sync.dropped);
 	}
 	flushed = pvb_sync_flush(&sync);
 	write_unlock(&kvm->mmu_lock);

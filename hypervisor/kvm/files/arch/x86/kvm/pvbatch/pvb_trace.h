@@ -38,9 +38,8 @@ TRACE_EVENT(kvm_pvb_call,
 );
 
 TRACE_EVENT(kvm_pvb_sync,
-	TP_PROTO(u64 gfn, unsigned int first, unsigned int nr, u64 in_place, u64 dropped,
-		 u64 installed),
-	TP_ARGS(gfn, first, nr, in_place, dropped, installed),
+	TP_PROTO(u64 gfn, unsigned int first, unsigned int nr, u64 in_place, u64 dropped),
+	TP_ARGS(gfn, first, nr, in_place, dropped),
 
 	TP_STRUCT__entry(
 		__field(u64, gfn)
@@ -48,7 +47,6 @@ TRACE_EVENT(kvm_pvb_sync,
 		__field(unsigned int, nr)
 		__field(u64, in_place)
 		__field(u64, dropped)
-		__field(u64, installed)
 	),
 
 	TP_fast_assign(
@@ -57,12 +55,11 @@ TRACE_EVENT(kvm_pvb_sync,
 		__entry->nr = nr;
 		__entry->in_place = in_place;
 		__entry->dropped = dropped;
-		__entry->installed = installed;
 	),
 
-	TP_printk("gfn 0x%llx first %u nr %u: %llu in place, %llu dropped, %llu installed",
+	TP_printk("gfn 0x%llx first %u nr %u: %llu in place, %llu dropped",
 		  __entry->gfn, __entry->first, __entry->nr, __entry->in_place,
-		  __entry->dropped, __entry->installed)
+		  __entry->dropped)
 );
 
 TRACE_EVENT(kvm_pvb_flush,
