@@ -289,6 +289,20 @@ static bool kvm_pvb_unlink_leaf(struct kvm *kvm, struct kvm_mmu_page *sp)
 	return true;
 }
 
+/*
+ * kvm_pvb_release_children() - @sp is being zapped because its table is written so often, and not
+ * because it is no table any more: what is below it stays, for when it is shadowed anew.
+ */
+static void kvm_pvb_release_children(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	unsigned int i;
+
+	if (!kvm_pvb_leaf_unsync(kvm))
+		return;
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		mmu_page_zap_pte(kvm, sp, sp->spt + i, NULL);
+}
+
 /* Children that one new root is given at most: what the topped up caches are good for. */
 #define PVB_LINKS 8
 
