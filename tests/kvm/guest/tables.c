@@ -24,17 +24,25 @@ static bool maps(unsigned int page)
 	return probe_read(TEST_VA, &value) == NO_FAULT && value == DATA_MARK + page;
 }
 
+/* Back to the test's address space, with shadow entries for what it shows. */
+static void look_from(uint64_t root)
+{
+	uint64_t value;
+
+	write_cr3(root);
+	probe_read(VA(SEEN_RO), &value);
+	probe_read(VA(SEEN_RW), &value);
+}
+
 /* Two roots over the same tables, which the test's address space shows as data. */
 static uint64_t begin(void)
 {
-	uint64_t root = read_cr3(), value;
+	uint64_t root = read_cr3();
 
 	space_load();
 	set_pte(&leaf[SEEN_RO], (uint64_t)going_pmd | RO);
 	set_pte(&leaf[SEEN_RW], (uint64_t)going_pmd | RW);
 	name_run(&leaf[SEEN_RO], 2, PVB_FLUSH_ALL);
-	probe_read(VA(SEEN_RO), &value);
-	probe_read(VA(SEEN_RW), &value);
 	for (unsigned int i = 0; i < 2; i++) {
 		going[i][0] = other_root[0];
 		going[i][1] = (uint64_t)going_pud | UPPER;
@@ -52,7 +60,7 @@ void test_tables(void)
 
 	write_cr3((uint64_t)going[0]);
 	good = maps(0);
-	write_cr3(root);
+	look_from(root);
 	good &= name_run(going[0], TABLE_ENTRIES, PVB_FLUSH_ALL) == PVB_SUBMIT_DONE;
 	good &= probe_write(VA(SEEN_RO), 0) == 3;
 	good &= going_pmd[0] == ((uint64_t)going_leaf[0] | UPPER);
@@ -64,7 +72,7 @@ void test_tables(void)
 	good = maps(0);
 	write_cr3((uint64_t)going[1]);
 	good &= maps(0);
-	write_cr3(root);
+	look_from(root);
 	name_run(going[0], TABLE_ENTRIES, PVB_FLUSH_ALL);
 	going_pmd[0] = (uint64_t)going_leaf[1] | UPPER;
 	write_cr3((uint64_t)going[1]);
