@@ -8,7 +8,6 @@
  * beat: 512 bare lock-cmpxchg over the same memory.
  */
 #include <argp.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,20 +79,6 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static error_t parse_count(struct argp_state *state, const char *arg, unsigned int *count,
-			   unsigned int max)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(arg, &end, 10);
-	if (errno || *end || end == arg || !value || value > max)
-		argp_error(state, "'%s' is no number from 1 to %u", arg, max);
-	*count = (unsigned int)value;
-	return 0;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
@@ -103,9 +88,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options->json = arg;
 		return 0;
 	case 'r':
-		return parse_count(state, arg, &options->rounds, ROUNDS_MAX);
+		options->rounds = cli_number(state, "rounds", arg, 1, ROUNDS_MAX);
+		return 0;
 	case 'c':
-		return parse_count(state, arg, &options->calls, 10000);
+		options->calls = cli_number(state, "calls", arg, 1, 10000);
+		return 0;
 	case 'k':
 		options->check = true;
 		return 0;

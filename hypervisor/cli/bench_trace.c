@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include <cli/bench_trace.h>
+#include <cli/cli.h>
 #include <cli/document.h>
 
 /* The promise: instructions of a batch with tracing off, against none. */
@@ -34,17 +35,13 @@ static const struct argp_option option_table[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
-	char *end;
 
 	switch (key) {
 	case 'j':
 		options->json = arg;
 		return 0;
 	case 'r':
-		options->rounds = (unsigned int)strtoul(arg, &end, 10);
-		if (*end || end == arg || *arg == '-' || options->rounds > BENCH_TRACE_ROUNDS_MAX)
-			argp_error(state, "--rounds %s: a number from 0 to %u is needed", arg,
-				   BENCH_TRACE_ROUNDS_MAX);
+		options->rounds = cli_number(state, "rounds", arg, 0, BENCH_TRACE_ROUNDS_MAX);
 		return 0;
 	case 'k':
 		options->check = true;

@@ -62,6 +62,9 @@ struct cli_options {
 };
 
 extern const struct argp cli_run_argp; /* child parser; its input is a struct cli_options */
+/* cli_number() - option --@name's @text as a number from @min to @max, or a usage error. */
+unsigned int cli_number(struct argp_state *state, const char *name, const char *text,
+			unsigned int min, unsigned int max);
 void cli_options_init(struct cli_options *options);
 char *cli_self(void); /* absolute path of this program; free() */
 /* First of two files, relative to the directory of this program; NULL if neither is there. */

@@ -39,8 +39,8 @@ static const struct argp_option run_options[] = {
 	{ 0 },
 };
 
-static unsigned int number(struct argp_state *state, const char *name, const char *text,
-			   unsigned int min, unsigned int max)
+unsigned int cli_number(struct argp_state *state, const char *name, const char *text,
+			unsigned int min, unsigned int max)
 {
 	unsigned long value;
 	char *end;
@@ -88,11 +88,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options->guest = arg;
 		return 0;
 	case 'c':
-		options->cpus = number(state, "cpus", arg, 1, VMM_MAX_CPUS);
+		options->cpus = cli_number(state, "cpus", arg, 1, VMM_MAX_CPUS);
 		return 0;
 	case 'm':
-		options->memory =
-			number(state, "memory", arg, VMM_MIN_MEMORY >> 20, VMM_MAX_MEMORY >> 20);
+		options->memory = cli_number(state, "memory", arg, VMM_MIN_MEMORY >> 20,
+					     VMM_MAX_MEMORY >> 20);
 		if (options->memory % 2)
 			argp_error(state, "--memory %s: an even number is needed", arg);
 		return 0;
@@ -101,7 +101,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		add_word(options, arg);
 		return 0;
 	case KEY_TIMEOUT:
-		options->timeout = number(state, "timeout", arg, 0, INT_MAX);
+		options->timeout = cli_number(state, "timeout", arg, 0, INT_MAX);
 		return 0;
 	case KEY_JSON:
 		options->json = arg;
