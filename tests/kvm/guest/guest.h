@@ -95,6 +95,7 @@ extern uint64_t other_root[TABLE_ENTRIES]; /* maps the image, but nothing at TES
 #define DATA_MARK 0xda7a0000UL
 #define RW (PVB_PTE_P | PVB_PTE_W | PVB_PTE_A | PVB_PTE_D)
 #define RO (PVB_PTE_P | PVB_PTE_A | PVB_PTE_D)
+#define UPPER (PVB_PTE_P | PVB_PTE_W | PVB_PTE_U | PVB_PTE_A)
 void space_init(void);
 void space_load(void);
 void space_into_other(bool shown);

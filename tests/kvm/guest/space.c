@@ -13,8 +13,6 @@ static uint64_t pud[TABLE_ENTRIES] __attribute__((aligned(4096)));
 static uint64_t root[TABLE_ENTRIES] __attribute__((aligned(4096)));
 static uint64_t user_root_entry;
 
-#define UPPER (PVB_PTE_P | PVB_PTE_W | PVB_PTE_U | PVB_PTE_A)
-
 uint64_t data_pte(unsigned int page, uint64_t flags)
 {
 	return (uint64_t)data[page] | flags;

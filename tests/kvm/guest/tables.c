@@ -6,7 +6,6 @@
  */
 #include "guest.h"
 
-#define UPPER (PVB_PTE_P | PVB_PTE_W | PVB_PTE_U | PVB_PTE_A)
 #define VA(i) (TEST_VA + (i)*PAGE)
 /* Of the test's address space: the going one's middle table, as data. */
 #define SEEN_RO 60
