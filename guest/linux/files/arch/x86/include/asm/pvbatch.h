@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Stage: Linux guest - what the kernel's page-table code calls. Patched into pgtable.h,
- * paravirt.h, tlb.c and kvm.c by guest/linux/hook.patch; behind one static key, so that a
- * kernel without a host that offers batches runs nops.
+ * paravirt.h, tlb.c, kvm.c and mm/memory.c by guest/linux/hook.patch; behind one static key,
+ * so that a kernel without a host that offers batches runs nops.
  *
  * Guest-apply mode, the usual one: a leaf entry changes here and now, with the law of
  * merge.h; what a shadow page table may still hold of it is named to the host in the call
